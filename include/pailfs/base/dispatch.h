@@ -1,0 +1,25 @@
+/* dispatch.h - a thread that runs the tasks posted to it, one after the other.
+ *
+ * For work that must not happen in the thread that finds it necessary: telling the kernel
+ * to forget an entry (which may wait for a request that only this thread would answer),
+ * reading credentials again, closing descriptors. */
+#ifndef PAILFS_BASE_DISPATCH_H
+#define PAILFS_BASE_DISPATCH_H
+
+#include "pailfs/base/list.h"
+
+struct dispatch_task {
+	void (*run)(struct dispatch_task *task); /* on the dispatch thread; may free the task */
+	struct list link;                        /* private */
+};
+
+struct dispatch;
+
+/* Starts the thread. Returns 0 or -errno; `name` (15 characters at most) shows in ps. */
+int dispatch_create(const char *name, struct dispatch **out);
+/* Runs what was posted, then ends the thread. Nothing may be posted any more. */
+void dispatch_destroy(struct dispatch *d);
+/* From any thread. The task belongs to the dispatch until it runs. */
+void dispatch_post(struct dispatch *d, struct dispatch_task *task);
+
+#endif

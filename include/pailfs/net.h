@@ -1,0 +1,111 @@
+/* net.h - HTTP requests, many at once, over libcurl.
+ *
+ * Each loop is a thread that owns one CURLM, an inbox and its timers; only that thread
+ * touches curl. A request is intrusive: its owner embeds it and keeps it valid until `done`
+ * has run. Nothing here retries or interprets; that is the store's business, with the pure
+ * functions of retry.h and endpoint.h. */
+#ifndef PAILFS_NET_H
+#define PAILFS_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "pailfs/base/clock.h"
+#include "pailfs/base/list.h"
+#include "pailfs/base/stats.h"
+
+struct net;
+
+struct net_config {
+	unsigned loops;              /* threads, 1 to 16; 0: by the number of processors, 1 to 4 */
+	unsigned connections;        /* at most at once, all loops together */
+	unsigned connect_timeout_ms; /* until a connection (with TLS) stands */
+	unsigned stall_timeout_ms;   /* without a byte arriving or leaving */
+	const char *ca_file;         /* NULL: AWS_CA_BUNDLE, then the system's; net_create copies all strings */
+	bool http2;                  /* prior knowledge on http://, ALPN on https:// */
+	const char *user_agent;
+	struct stats *stats;
+	const struct clock *clock;
+};
+
+/* Starts the loops. Returns 0, -EINVAL for an unreadable ca_file, or -errno. */
+int net_create(const struct net_config *config, struct net **out);
+/* Ends the threads. Every request must be done and every timer fired or cancelled. */
+void net_destroy(struct net *net);
+
+enum net_method { NET_GET, NET_HEAD, NET_PUT, NET_POST, NET_DELETE, NET_PROPFIND };
+
+struct net_request;
+
+/* All run on the request's loop thread. None may block. */
+struct net_handler {
+	/* A header of the final answer; informational (1xx) answers are not shown. name is
+	 * NUL-terminated in lower case, value is trimmed and NUL-terminated; both are borrowed.
+	 * net_request.status is set already. NULL: not wanted. */
+	void (*header)(struct net_request *r, const char *name, const char *value, size_t value_length);
+	/* Body bytes, borrowed. 0 to go on, -errno to end the request with that error (the
+	 * connection is then closed). */
+	int (*body)(struct net_request *r, const void *data, size_t n);
+	/* Exactly once, after net_start returned; the request may be freed or started again
+	 * from here. */
+	void (*done)(struct net_request *r);
+};
+
+struct net_request {
+	/* Set by the owner before net_start; strings and headers stay valid until done. */
+	const struct net_handler *handler;
+	enum net_method method;
+	const char *url;                   /* absolute, encoded; redirects are not followed */
+	const char *const *headers;        /* "Name: value" lines */
+	size_t header_count;
+	const struct iovec *send;          /* the body of a PUT or POST; sent with Content-Length */
+	int send_count;
+	bool speculative;                  /* yields to those that are not when connections are short */
+
+	/* Set by the loop before done. */
+	int error;                         /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
+	                                    * (name not resolved), -ETIMEDOUT (no connection, or a
+	                                    * stall), -EPROTO (certificate, TLS, malformed HTTP),
+	                                    * -ECANCELED, or what body() returned */
+	char error_text[160];              /* curl's words for it; "" without an error */
+	int status;                        /* HTTP status; 0 when no answer came */
+	uint64_t started_ns, first_byte_ns, finished_ns; /* monotonic; 0: not reached */
+	uint64_t received, sent;           /* payload bytes */
+	char remote[64];                   /* address:port that answered */
+
+	/* Private to net. */
+	struct list link;
+	void *easy;                        /* the loop's transfer, while there is one */
+	void *loop;
+	int state;
+	bool cancel;
+};
+
+/* Queues the request on the least busy loop; any thread. `done` always follows. More than
+ * `connections` wait in two queues, speculative ones last. Requests without speculation that
+ * come when all connections are taken by speculative ones wait for the first to end. */
+void net_start(struct net *net, struct net_request *r);
+/* Asks for an early end; any thread; only between net_start and done. `done` follows, with
+ * -ECANCELED unless the request was finished already. */
+void net_cancel(struct net *net, struct net_request *r);
+/* Turns a waiting or running speculative request into one that is not; any thread. */
+void net_promote(struct net *net, struct net_request *r);
+
+/* A timer of the loops; fires once, on a loop thread. */
+struct net_timer {
+	void (*fire)(struct net_timer *t); /* t may be freed or set again from here */
+	uint64_t at_ns;                    /* private */
+	size_t heap_index;
+	void *loop;
+	struct list link;
+	int state;
+};
+
+/* Fires after delay_ns; any thread; the timer must not be set already. */
+void net_timer_set(struct net *net, struct net_timer *t, uint64_t delay_ns);
+/* Makes it fire now, from the loop's thread, if it has not fired yet; any thread. The caller
+ * waits for `fire` as ever, so that there is one way only for a timer to end. */
+void net_timer_hurry(struct net *net, struct net_timer *t);
+
+#endif

@@ -1,0 +1,74 @@
+/* read.h - the read engine: a read becomes hits, joins of fetches under way, and merged
+ * ranged GETs; demand before speculation.
+ *
+ * One reader serves all handles of one object version, since streams belong to the inode,
+ * not to the descriptor (R5). */
+#ifndef PAILFS_READ_H
+#define PAILFS_READ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "pailfs/base/buf.h"
+#include "pailfs/base/clock.h"
+#include "pailfs/base/stats.h"
+#include "pailfs/cache.h"
+#include "pailfs/policy.h"
+#include "pailfs/store.h"
+
+struct read_engine;
+struct reader;
+
+struct read_config {
+	struct store *store;
+	struct cache *cache;
+	struct stats *stats;
+	const struct clock *clock;
+	struct policy_limits limits;
+	uint64_t max_gap;       /* coalescing: bytes; UINT64_MAX: auto */
+	unsigned max_gets;      /* in flight at once, all readers together */
+};
+
+struct read_engine *read_engine_create(const struct read_config *config);
+/* Every reader must be gone. */
+void read_engine_destroy(struct read_engine *e);
+
+/* A reader of this version; takes a reference of the object. */
+struct reader *reader_create(struct read_engine *e, struct store_object *object, const struct policy *policy);
+/* Cancels what is only speculation and lets go; ends when its last fetch has. No read may be
+ * pending. */
+void reader_destroy(struct reader *r);
+
+/* One read, embedded in the caller's request. */
+struct reader_request {
+	/* Runs exactly once, when reader_read returned 0, on any thread: with the bytes pinned
+	 * in `pin` (result 0), or -errno. The caller replies and calls reader_done. */
+	void (*done)(struct reader_request *q, int result);
+	struct range range;     /* set by reader_read: clipped to the value */
+	struct cache_pin pin;
+	char error[256];        /* a sentence on the failure */
+	/* Private. */
+	struct reader *reader;
+	struct cache_waiter waiter;
+	struct list link;
+	uint64_t deadline_ns;
+	unsigned attempts;
+	bool keep, cancelled;
+};
+
+/* Reads [offset, offset+length), clipped to the value (R1). Returns 1 when the bytes are
+ * pinned now (0 of them at or past the end; done will not run), 0 pending, -errno. */
+int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, size_t length);
+/* Gives the pinned bytes back, after the reply. */
+void reader_done(struct reader_request *q);
+/* Ends a pending read early: done runs with -EINTR unless it is finishing already. */
+void reader_interrupt(struct reader_request *q);
+
+void reader_set_policy(struct reader *r, const struct policy *policy);
+const struct policy *reader_policy(struct reader *r);
+/* Adds one line: what was seen and chosen. */
+void reader_why(struct reader *r, struct buf *out);
+/* True once a byte of this version has been delivered (R2). */
+bool reader_delivered(struct reader *r);
+
+#endif
