@@ -35,7 +35,7 @@ START_TEST(agrees_with_a_bitmap)
 		uint64_t a = (uint64_t)rand_r(&seed) % SIZE, b = (uint64_t)rand_r(&seed) % (SIZE + 1);
 		struct range r = {a < b ? a : b, a < b ? b : a}, gap;
 		bool add = rand_r(&seed) % 2, all = true, any = false, found;
-		uint64_t total = 0, first = r.end, i;
+		uint64_t total = 0, first, i;
 
 		if (add)
 			range_set_add(&s, r);
@@ -48,6 +48,7 @@ START_TEST(agrees_with_a_bitmap)
 		r = (struct range){a < b ? a : b, a < b ? b : a};
 		for (i = 0; i < SIZE; i++)
 			total += model[i];
+		first = r.end;
 		for (i = r.end; i-- > r.start;) {
 			all = all && model[i];
 			any = any || model[i];
