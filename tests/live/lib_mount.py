@@ -171,7 +171,7 @@ class Mount:
 
 
 def start_fails(source, *options, env=None, directory=None, statuses=(32,), timeout=30,
-                prefix=()):
+                prefix=(), program=PAILFS):
     """Starts pailfs, which must refuse: its one line on standard error is returned.
 
     Nothing may be mounted afterwards and no process be left. The mount point is a new
@@ -181,7 +181,7 @@ def start_fails(source, *options, env=None, directory=None, statuses=(32,), time
     if own:
         directory = tempfile.mkdtemp(prefix="pailfs-test-", dir="/tmp")
     was_mounted = mounted(directory)
-    command = [*prefix, PAILFS, source, str(directory)]
+    command = [*prefix, program, source, str(directory)]
     for option in options:
         command += ["-o", option]
     before = set(processes_with(str(directory)))

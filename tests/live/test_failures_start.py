@@ -1,0 +1,245 @@
+"""What pailfs refuses to mount: one clear line, the right status, nothing left behind."""
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from lib_canned import Canned
+from lib_mount import environment, start_fails
+from lib_proc import PAILFS, free_ports, mounted, processes_with, run, wait_until
+
+QUICK = ("connect_timeout=1s", "retry_timeout=2s", "stall_timeout=1s")
+
+
+def says(line, *words):
+    missing = [word for word in words if word.lower() not in line.lower()]
+    assert not missing, f"{missing} not in: {line}"
+
+
+# Credentials and buckets, against real servers.
+
+def test_missing_bucket(s3):
+    line = start_fails("s3://no-such-bucket", *s3.options, env=s3.environ)
+    says(line, "s3://no-such-bucket", "404", "NoSuchBucket")
+
+
+def test_unknown_key(s3):
+    environ = {**s3.environ, "AWS_ACCESS_KEY_ID": "AKIAUNKNOWN000000001"}
+    line = start_fails("s3://small", *s3.options, env=environ)
+    says(line, "403", "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID")
+
+
+def test_wrong_secret(s3):
+    secret = "not-the-right-secret-0123456789"
+    line = start_fails("s3://small", *s3.options,
+                       env={**s3.environ, "AWS_SECRET_ACCESS_KEY": secret})
+    says(line, "403", "SignatureDoesNotMatch")
+    assert secret not in line
+
+
+def test_no_credentials(s3):
+    line = start_fails("s3://small", *s3.options)
+    says(line, "credentials", "no_sign")
+
+
+def test_anonymous_without_permission(ceph):
+    ceph.s3().bucket_of("private", {"x": b""})
+    line = start_fails("s3://private", "no_sign", *ceph.s3().options)
+    says(line, "403", "AccessDenied")
+
+
+@pytest.mark.parametrize("code, words", [
+    ("ExpiredToken", ["expired"]),
+    ("RequestTimeTooSkewed", ["clock"]),
+])
+def test_answers_that_ask_for_the_user(code, words):
+    """What AWS answers to a stale session and to a wrong clock."""
+    status = 400 if code == "ExpiredToken" else 403
+    with Canned(status, f"<Error><Code>{code}</Code><Message>m</Message></Error>") as server:
+        line = start_fails("s3://b", f"endpoint={server.url}", "region=us-east-1", *QUICK,
+                           env={"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+                                "AWS_SESSION_TOKEN": "very-secret-token"})
+        says(line, str(status), code, *words)
+        assert "very-secret-token" not in line
+
+
+@pytest.mark.parametrize("status, body", [
+    (200, "<html><body>Welcome to the router</body></html>"),
+    (200, ""), (404, "<html>gone</html>"), (301, ""), (500, "x" * 100000), (200, "<List"),
+])
+def test_something_that_is_no_s3(status, body):
+    with Canned(status, body) as server:
+        start_fails("s3://b", f"endpoint={server.url}", "region=us-east-1", *QUICK,
+                    env={"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"})
+
+
+# The way to the server.
+
+@pytest.mark.parametrize("source", ["s3://b", "http"])
+def test_nobody_listens(source):
+    url = f"http://127.0.0.1:{free_ports()[0]}"
+    if source == "http":
+        line = start_fails(f"{url}/file", *QUICK)
+    else:
+        line = start_fails(source, f"endpoint={url}", "region=us-east-1", "no_sign", *QUICK)
+    says(line, url.split("//")[1], "connect")
+
+
+def test_no_such_host():
+    line = start_fails("http://no-such-host.invalid/file", *QUICK)
+    says(line, "no-such-host.invalid", "resolve")
+
+
+def test_unknown_certificate(nginx):
+    line = start_fails(f"{nginx.tls_endpoint}/data/tools/one", *QUICK)
+    says(line, "certificate", "ca_file")
+
+
+def test_unknown_certificate_of_a_bucket(ceph):
+    s3 = ceph.s3(tls=True)
+    line = start_fails("s3://b", f"endpoint={s3.endpoint}", "region=us-east-1", *QUICK,
+                       env=s3.environ)
+    says(line, "certificate", "ca_file")
+
+
+def test_ca_file_that_is_missing(nginx):
+    line = start_fails(f"{nginx.tls_endpoint}/data/tools/one", "ca_file=/nonexistent/ca.pem",
+                       *QUICK, statuses=(1, 32))
+    says(line, "/nonexistent/ca.pem")
+
+
+def test_missing_file_on_a_web_server(nginx):
+    says(start_fails(f"{nginx.endpoint}/data/nothing", *QUICK), "404", "/data/nothing")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_refusing_web_server(nginx, status):
+    says(start_fails(f"{nginx.endpoint}/status/{status}", *QUICK), str(status))
+
+
+def test_server_that_never_answers(faultproxy):
+    faultproxy.set(hang=1)
+    start_fails("s3://bench", f"endpoint={faultproxy.endpoint}", "region=us-east-1", "no_sign",
+                *QUICK, timeout=15)
+
+
+# Usage.
+
+@pytest.mark.parametrize("option, nearest", [
+    ("endpont=http://127.0.0.1:1", "endpoint"), ("read_polcy=auto", "read_policy"),
+    ("memroy=1g", "memory"), ("nosign", "no_sign"), ("ca-file=/x", "ca_file"),
+])
+def test_misspelt_option(option, nearest):
+    line = start_fails("s3://b", option, statuses=(1,))
+    says(line, option.split("=")[0], nearest)
+
+
+@pytest.mark.parametrize("option", [
+    "memory=lots", "memory=-1", "memory=", "memory=99999999999t", "connections=0",
+    "connections=many", "threads=-2", "read_policy=magic", "metadata_ttl=5x", "endpoint=",
+    "endpoint=ftp://host", "addressing=sideways", "http_version=4", "log_level=loud",
+    "range_buffer=8q", "stall_timeout=abc",
+])
+def test_impossible_value(option):
+    line = start_fails("s3://b", option, statuses=(1,))
+    says(line, option.split("=")[0])
+
+
+@pytest.mark.parametrize("source", [
+    "", "bucket", "s3://", "s3:///", "s3:bucket", "ftp://host/x", "http://", "S4://b",
+    "s3://bad_bucket_Name!", "http:///x",
+])
+def test_impossible_source(source):
+    start_fails(source, *QUICK, "no_sign", statuses=(1,))
+
+
+@pytest.mark.parametrize("arguments", [[], ["s3://b"], ["s3://b", "/tmp", "/tmp"], ["-o"],
+                                       ["--no-such"], ["-Z", "s3://b", "/tmp"]])
+def test_wrong_usage(arguments):
+    done = run([PAILFS, *arguments], env=environment(), check=False, timeout=20)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith("pailfs: ")
+
+
+def test_help_and_version_are_no_failure():
+    for option in ("--help", "-h", "--version", "-V"):
+        done = run([PAILFS, option], env=environment(), timeout=20)
+        assert done.stderr == "" and "pailfs" in done.stdout
+
+
+# The mount point.
+
+def mem_fails(directory, *words, statuses=(1, 32)):
+    says(start_fails("mem://", directory=directory, statuses=statuses), str(directory), *words)
+
+
+def test_mount_point_missing(tmp_path):
+    mem_fails(tmp_path / "nowhere", "mkdir")
+
+
+def test_mount_point_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    mem_fails(tmp_path / "file", "not a directory")
+
+
+def test_mount_point_not_empty(tmp_path):
+    (tmp_path / "something").write_text("x")
+    mem_fails(tmp_path, "empty")
+    assert (tmp_path / "something").read_text() == "x"
+
+
+def test_mount_point_mounted_already(mount, nulls3):
+    here = mount("s3://bench/tools", *nulls3.s3().options, env=nulls3.s3().environ)
+    mem_fails(here.directory, "mounted")
+    assert here.path("one").read_bytes() == b"1"
+
+
+def in_namespace(script):
+    """A command that runs its arguments as root of a mount namespace prepared by script."""
+    return ["unshare", "-m", *([] if os.getuid() == 0 else ["-Ur"]), "sh", "-c",
+            f'set -e; {script}\nexec "$@"', "sh"]
+
+
+HIDE_DEV = "mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3;"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="/dev can only be hidden by root")
+def test_no_dev_fuse():
+    line = start_fails("mem://", statuses=(32,), prefix=in_namespace(HIDE_DEV))
+    says(line, "/dev/fuse", "modprobe fuse")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="/dev can only be hidden by root")
+def test_no_fusermount3():
+    """An ordinary user, for whom fusermount3 does the mounting, on a machine without it."""
+    with tempfile.TemporaryDirectory(prefix="pailfs-test-", dir="/tmp") as base:
+        os.chmod(base, 0o755)
+        program = shutil.copy(PAILFS, base)  # the build directory may be root's alone
+        directory = Path(base, "mnt")
+        directory.mkdir()
+        os.chown(directory, 65534, 65534)
+        line = start_fails(
+            "mem://", statuses=(32,), directory=directory, program=program,
+            prefix=[*in_namespace(HIDE_DEV + "mknod -m 666 /dev/fuse c 10 229;"
+                                  "mount --bind /dev/null /usr/bin/fusermount3"),
+                    "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+    says(line, "fusermount3", "fuse3")
+
+
+# The background start.
+
+def test_background_start_answers_at_once(nulls3, tmp_path):
+    """Status 0 means that the mount answers; its end means that nothing is left."""
+    directory = tmp_path / "mnt"
+    directory.mkdir()
+    command = [PAILFS, "s3://bench/tools", directory]
+    for option in (*nulls3.s3().options, f"log={tmp_path}/log"):
+        command += ["-o", option]
+    try:
+        done = run(command, env=environment(nulls3.s3().environ), timeout=30)
+        assert (done.stdout, done.stderr) == ("", "")
+        assert (directory / "one").read_bytes() == b"1"
+    finally:
+        run(["fusermount3", "-u", directory], check=False)
+    wait_until(lambda: not processes_with(directory), 10, "end of the daemon")
+    assert not mounted(directory)
