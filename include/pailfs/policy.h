@@ -18,21 +18,28 @@ struct policy_limits {
 	uint64_t max_part;      /* the largest single GET, bytes */
 };
 
-/* One reader found in an object's reads (streams.h finds them). Zeroed for a new one. */
+/* One sequence of reads found in an object's reads (streams.h finds them). */
 struct policy_stream {
 	/* Kept by streams.c. */
 	uint64_t first;         /* where the stream began */
 	uint64_t frontier;      /* end of the furthest byte asked for */
-	uint64_t last_offset, last_end;
-	uint64_t stride;        /* distance of the last two starts when that repeats, else 0 */
 	unsigned reads;         /* observed so far, this one included */
-	unsigned sequential;    /* of these, how many went on where the stream stood, in a row */
-	uint64_t bytes;         /* asked for by them */
-	uint64_t used_tick;     /* for choosing which to forget */
-	/* Kept by the policy. */
+	unsigned confidence;    /* how sure it is that the stream goes on: 2 for each read next to
+	                         * the frontier, 1 for each a small gap beyond; 0: a single read */
+	bool counted;           /* its run stands in policy_history already */
+	uint64_t used_tick;     /* for choosing which to forget; 0: the slot is free */
+	/* Kept by the policy and the reader. */
 	uint64_t window;        /* bytes to keep fetched or on the way beyond the frontier */
+	uint64_t grown_at;      /* the frontier when the window last grew */
 	uint64_t fetched_to;    /* end of what this stream has caused to be fetched */
-	struct range loaded;    /* ranged: the buffer's range */
+	bool tail;              /* began with the tail rule */
+};
+
+/* What is known of an object's reads over all its streams. */
+struct policy_history {
+	uint64_t reads;         /* before this one */
+	uint64_t typical_run;   /* bytes that a finished stream read; 0: none finished yet */
+	struct range loaded;    /* ranged: what its buffer holds */
 };
 
 /* What was observed of this read. */
@@ -41,22 +48,21 @@ struct policy_read {
 	uint64_t object_size;
 	bool stalled;           /* a byte of it is not there: its reader will wait */
 	bool in_flight;         /* … but all of it is on its way */
-	bool first;             /* the first read of this object version */
-	unsigned scattered;     /* of the object's last 8 reads, how many began a new stream */
 };
 
 struct policy_plan {
-	struct range demand;    /* to fetch at once; covers the missing part of the read */
-	struct range ahead;     /* speculation; empty: none. Behind the demand */
+	struct range demand;    /* to fetch now, in one GET where nothing of it is there; starts at
+	                         * or before the read, covers it */
+	struct range ahead;     /* speculation behind the demand; empty: none */
 	uint64_t part;          /* how long one GET of `ahead` is to be, bytes */
-	bool keep;              /* false: give the bytes up soon, the kernel has them */
-	char why[96];           /* what was seen and chosen, for user.pailfs.why */
+	char why[160];           /* what was seen and chosen, for user.pailfs.why */
 };
 
 struct policy {
 	const char *name;
-	void (*plan)(const struct policy_limits *limits, struct policy_stream *stream,
-	             const struct policy_read *read, struct policy_plan *plan);
+	void (*plan)(const struct policy_limits *limits, struct policy_history *history,
+	             struct policy_stream *stream, const struct policy_read *read,
+	             struct policy_plan *plan);
 };
 
 extern const struct policy policy_sequential, policy_ranged, policy_auto;

@@ -6,6 +6,7 @@
 #ifndef PAILFS_READ_H
 #define PAILFS_READ_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -25,18 +26,17 @@ struct read_config {
 	struct stats *stats;
 	const struct clock *clock;
 	struct policy_limits limits;
-	uint64_t max_gap;       /* coalescing: bytes; UINT64_MAX: auto */
 	unsigned max_gets;      /* in flight at once, all readers together */
 };
 
 struct read_engine *read_engine_create(const struct read_config *config);
-/* Every reader must be gone. */
+/* Waits until the last fetch of every destroyed reader has ended. */
 void read_engine_destroy(struct read_engine *e);
 
 /* A reader of this version; takes a reference of the object. */
 struct reader *reader_create(struct read_engine *e, struct store_object *object, const struct policy *policy);
-/* Cancels what is only speculation and lets go; ends when its last fetch has. No read may be
- * pending. */
+/* Cancels its fetches and lets go; the memory goes when the last of them has ended. No read
+ * may be pending. NULL is fine. */
 void reader_destroy(struct reader *r);
 
 /* One read, embedded in the caller's request. */
@@ -46,14 +46,11 @@ struct reader_request {
 	void (*done)(struct reader_request *q, int result);
 	struct range range;     /* set by reader_read: clipped to the value */
 	struct cache_pin pin;
-	char error[256];        /* a sentence on the failure */
 	/* Private. */
 	struct reader *reader;
 	struct cache_waiter waiter;
-	struct list link;
-	uint64_t deadline_ns;
-	unsigned attempts;
-	bool keep, cancelled;
+	struct range demand;    /* what the plan said to fetch for it */
+	atomic_bool interrupted;
 };
 
 /* Reads [offset, offset+length), clipped to the value (R1). Returns 1 when the bytes are
@@ -68,6 +65,8 @@ void reader_set_policy(struct reader *r, const struct policy *policy);
 const struct policy *reader_policy(struct reader *r);
 /* Adds one line: what was seen and chosen. */
 void reader_why(struct reader *r, struct buf *out);
+/* Adds a sentence on the last failure; nothing when there was none. */
+void reader_error(struct reader *r, struct buf *out);
 /* True once a byte of this version has been delivered (R2). */
 bool reader_delivered(struct reader *r);
 

@@ -1,0 +1,33 @@
+/* window.c - see window.h. */
+#include "window.h"
+
+#define SMALLEST_PART (1ull << 20)
+
+void window_grow(const struct policy_limits *limits, struct policy_stream *stream)
+{
+	if (stream->frontier < stream->grown_at + stream->window / 2)
+		return;
+	stream->window = MIN(stream->window * 2, limits->max_window);
+	stream->grown_at = stream->frontier;
+}
+
+void window_plan(const struct policy_limits *limits, struct policy_stream *stream,
+                 const struct policy_read *read, struct policy_plan *plan)
+{
+	uint64_t end = MIN(stream->frontier + stream->window, read->object_size);
+	uint64_t from;
+
+	plan->part = MIN(MAX(stream->window / 4, SMALLEST_PART), limits->max_part);
+	plan->demand = read->range;
+	/* What is asked for and what follows it come in one GET. What was fetched ahead before and
+	 * is not there any more (evicted, failed) is not counted on. */
+	if (read->stalled && !read->in_flight) {
+		plan->demand.end = MAX(MIN(read->range.start + plan->part, end), read->range.end);
+		stream->fetched_to = plan->demand.end;
+	}
+	from = MAX(stream->fetched_to, plan->demand.end);
+	/* Whole parts only, but for the last one of the object. */
+	if (end < read->object_size && end > from)
+		end = from + (end - from) / plan->part * plan->part;
+	plan->ahead = (struct range){from, MAX(from, end)};
+}
