@@ -20,6 +20,7 @@ struct config {
 	char *source, *mountpoint;
 	bool foreground, verbose, debug_fuse;
 	bool show_help, show_version;
+	bool fake; /* mount(8)'s -f: check all, mount nothing */
 
 	struct store_options store; /* endpoints, region, profile … as store.h has them */
 	char *ca_file, *manifest;
@@ -63,6 +64,10 @@ void config_format_manual(struct buf *out);
 void config_format_completion(struct buf *out);
 /* Every option with its value and where it came from, a line each; no secret. */
 void config_format(const struct config *c, struct buf *out);
+
+/* Adds the names of options that the user gave and that have no effect in this version, with
+ * commas between. */
+void config_list_unused(const struct config *c, struct buf *out);
 
 /* Parse "8m", "10s"; return 0 or -EINVAL. Sizes take k m g t (1024), times ms s m h. */
 int config_parse_size(const char *s, uint64_t *bytes);

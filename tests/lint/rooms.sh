@@ -21,7 +21,7 @@ fuse src/fs/ src/mount.c
 expat\.h src/store/
 jansson\.h src/store/
 libxml/ src/store/
-ini\.h src/config.c
+ini\.h src/config/
 zstd\.h src/oplog/
 openssl/ src/base/crypto.c src/net/
 RULES
@@ -37,6 +37,7 @@ while IFS=: read -r room allowed; do
     done
 done <<'RULES'
 base:
+config:store
 oplog:
 net:
 store:net oplog

@@ -1,0 +1,214 @@
+/* main.c - arguments, the way to the background, and the exit code.
+ *
+ * When pailfs returns 0 the mount answers, so the parent waits on a pipe until the daemon has
+ * reached the store and mounted, or has sent the line that says why not. The fork comes first
+ * and everything is built in the child: threads, connections and locks do not survive one.
+ *
+ * Until it is ready the daemon stays in its parent's process group and dies with the parent:
+ * Ctrl-C and kill end both, and nothing is left mounted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "pailfs-config.h"
+#include "pailfs/config.h"
+#include "pailfs/mount.h"
+#include "preflight.h"
+
+/* mount(8)'s exit codes. */
+enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
+
+static void complain(const char *line)
+{
+	fprintf(stderr, "pailfs: %s\n", line);
+}
+
+/* A file that we open must not become standard output because that was closed. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* ---- in the foreground ---- */
+
+static void ready_foreground(void *arg, int error, const char *line)
+{
+	if (error)
+		complain(line);
+}
+
+/* ---- in the background ---- */
+
+struct daemon {
+	int report;       /* the pipe's end */
+	bool keep_stderr; /* the log goes there */
+};
+
+static void become_daemon(const struct daemon *d)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	setsid();
+	if (null < 0)
+		return;
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (!d->keep_stderr)
+		dup2(null, STDERR_FILENO);
+	close(null);
+}
+
+/* The report is the error's number, then the line. */
+static void ready_background(void *arg, int error, const char *line)
+{
+	struct daemon *d = arg;
+	int32_t number = error;
+	ssize_t n;
+
+	if (!error)
+		become_daemon(d);
+	n = write(d->report, &number, sizeof(number));
+	if (n == sizeof(number) && error)
+		n = write(d->report, line, strlen(line));
+	close(d->report);
+	d->report = -1;
+}
+
+static size_t read_all(int fd, char *data, size_t size)
+{
+	size_t length = 0;
+	ssize_t n;
+
+	while (length < size) {
+		n = read(fd, data + length, size - length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		length += (size_t)n;
+	}
+	return length;
+}
+
+static int wait_for_daemon(int report, pid_t pid)
+{
+	int32_t error;
+	char line[4096];
+	size_t n;
+	int status = 0;
+
+	if (read_all(report, (char *)&error, sizeof(error)) == sizeof(error)) {
+		if (!error)
+			return 0;
+		n = read_all(report, line, sizeof(line) - 1);
+		line[n] = '\0';
+		waitpid(pid, &status, 0);
+	} else {
+		waitpid(pid, &status, 0);
+		snprintf(line, sizeof(line), "the daemon ended before the mount answered (%s %d)",
+		         WIFSIGNALED(status) ? "signal" : "status",
+		         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	}
+	complain(line);
+	return EXIT_MOUNT;
+}
+
+static int run_background(struct config *config)
+{
+	struct daemon d = {.keep_stderr = !strcmp(config->log, "stderr")};
+	pid_t parent = getpid(), pid;
+	int pipe_ends[2], status;
+
+	if (pipe2(pipe_ends, O_CLOEXEC)) {
+		complain(strerror(errno));
+		return EXIT_SYSTEM;
+	}
+	pid = fork();
+	if (pid < 0) {
+		complain(strerror(errno));
+		return EXIT_SYSTEM;
+	}
+	if (pid) {
+		close(pipe_ends[1]);
+		status = wait_for_daemon(pipe_ends[0], pid);
+		close(pipe_ends[0]);
+		return status;
+	}
+	close(pipe_ends[0]);
+	d.report = pipe_ends[1];
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent || chdir("/"))
+		return EXIT_MOUNT;
+	return mount_run(config, ready_background, &d);
+}
+
+/* What was asked for and will not happen; harmless, or it would have been refused. */
+static void warn_unused(const struct config *config)
+{
+	struct buf names = BUF_INIT;
+
+	config_list_unused(config, &names);
+	if (names.length)
+		fprintf(stderr, "pailfs: warning: without effect in this version: %s\n", names.data);
+	buf_release(&names);
+}
+
+static int run(struct config *config, int argc, char **argv)
+{
+	struct buf text = BUF_INIT;
+	int status = EXIT_USAGE;
+
+	if (config_parse(config, argc, argv, &text)) {
+		complain(text.data);
+		goto out;
+	}
+	if (config->show_help || config->show_version) {
+		if (config->show_help)
+			config_format_help(&text);
+		else
+			buf_adds(&text, "pailfs " PAILFS_VERSION "\n");
+		status = fputs(text.data, stdout) < 0 || fflush(stdout) ? EXIT_SYSTEM : 0;
+		goto out;
+	}
+	status = EXIT_MOUNT;
+	if (preflight(config, &text)) {
+		complain(text.data);
+		goto out;
+	}
+	warn_unused(config);
+	if (config->fake)
+		status = 0;
+	else if (config->foreground)
+		status = mount_run(config, ready_foreground, NULL);
+	else
+		status = run_background(config);
+out:
+	buf_release(&text);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct config config;
+	int status;
+
+	open_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	config_init(&config);
+	status = run(&config, argc, argv);
+	config_release(&config);
+	return status;
+}
