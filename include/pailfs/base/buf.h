@@ -23,7 +23,8 @@ void buf_add(struct buf *b, const void *data, size_t n);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_vaddf(struct buf *b, const char *format, va_list ap);
+void buf_vaddf(struct buf *b, const char *format, va_list ap)
+        __attribute__((format(printf, 2, 0)));
 void buf_truncate(struct buf *b, size_t length); /* length <= b->length */
 /* Hands the string over; the caller frees it, the buf is empty. */
 char *buf_detach(struct buf *b);
