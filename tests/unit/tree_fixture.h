@@ -1,0 +1,57 @@
+/* tree_fixture.h - the local-backed stores as loop indices, each on a fresh root. */
+#ifndef PAILFS_TESTS_TREE_FIXTURE_H
+#define PAILFS_TESTS_TREE_FIXTURE_H
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include "pailfs/base/buf.h"
+#include "pailfs/base/xalloc.h"
+#include "pailfs/store_tree.h"
+
+enum fixture_store { FIXTURE_DIR, FIXTURE_STORES };
+
+struct fixture {
+	enum fixture_store store;
+	char path[64];            /* the backing directory; "" for mem */
+	struct store_tree *tree;
+	struct tree_object *root; /* borrowed */
+};
+
+/* Under the build directory: /tmp may be a tmpfs without O_DIRECT or xattrs. */
+static void fixture_open(struct fixture *f, int store)
+{
+	struct buf error = BUF_INIT;
+	int r = -EINVAL;
+
+	f->store = (enum fixture_store)store;
+	strcpy(f->path, "tree-test-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(f->path));
+	switch (f->store) {
+	case FIXTURE_DIR:
+		r = dir_tree_create(f->path, false, &f->tree, &error);
+		break;
+	case FIXTURE_STORES:
+		break;
+	}
+	ck_assert_msg(!r, "%s", error.data);
+	buf_release(&error);
+	f->root = f->tree->root;
+	umask(0);
+}
+
+static void fixture_close(struct fixture *f)
+{
+	char *command = xasprintf("rm -rf ./%s", f->path);
+
+	tree_destroy(f->tree);
+	ck_assert_int_eq(system(command), 0);
+	free(command);
+}
+
+#endif
