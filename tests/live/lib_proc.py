@@ -22,7 +22,7 @@ def run(command, timeout=60, check=True, **options):
     """
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
                "stderr": subprocess.PIPE, "text": True, "errors": "surrogateescape", **options}
-    command = [os.fspath(word) for word in command]
+    command = [str(word) if isinstance(word, int) else os.fspath(word) for word in command]
     with subprocess.Popen(command, start_new_session=True, **options) as process:
         try:
             out, err = process.communicate(timeout=timeout)
