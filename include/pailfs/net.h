@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/uio.h>
 #include "pailfs/base/clock.h"
 #include "pailfs/base/list.h"
 #include "pailfs/base/stats.h"
@@ -37,6 +37,15 @@ void net_destroy(struct net *net);
 enum net_method { NET_GET, NET_HEAD, NET_PUT, NET_POST, NET_DELETE, NET_PROPFIND };
 
 struct net_request;
+struct net_loop;
+struct transfer;
+
+/* What other threads want of a request or a timer, on its way to the loop that has it. */
+struct net_message {
+	struct list link; /* in the loop's inbox; the loop's lock */
+	unsigned wants;   /* the loop's lock */
+	bool is_timer;    /* constant while posted */
+};
 
 /* All run on the request's loop thread. None may block. */
 struct net_handler {
@@ -61,7 +70,8 @@ struct net_request {
 	size_t header_count;
 	const struct iovec *send;          /* the body of a PUT or POST; sent with Content-Length */
 	int send_count;
-	bool speculative;                  /* yields to those that are not when connections are short */
+	bool speculative;                  /* yields to those that are not when connections are short;
+	                                    * the loop's from net_start on */
 
 	/* Set by the loop before done. */
 	int error;                         /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
@@ -70,19 +80,21 @@ struct net_request {
 	                                    * -ECANCELED, or what body() returned */
 	char error_text[160];              /* curl's words for it; "" without an error */
 	int status;                        /* HTTP status; 0 when no answer came */
-	uint64_t started_ns, first_byte_ns, finished_ns; /* monotonic; 0: not reached */
+	/* Monotonic; 0: not reached. A request starts when it leaves the queue. */
+	uint64_t started_ns, first_byte_ns, finished_ns;
 	uint64_t received, sent;           /* payload bytes */
 	char remote[64];                   /* address:port that answered */
 
 	/* Private to net. */
-	struct list link;
-	void *easy;                        /* the loop's transfer, while there is one */
-	void *loop;
-	int state;
-	bool cancel;
+	struct net_message message;
+	struct net_loop *loop;             /* constant from net_start on */
+	struct list link;                  /* in the loop's queue; its thread */
+	struct transfer *transfer;         /* while it runs; the loop's thread */
 };
 
-/* Queues the request on the least busy loop; any thread. `done` always follows. More than
+/* Queues the request on the least busy loop; any thread. `done` always follows. What was sent
+ * over a kept connection that then ended without one byte of answer goes out again by itself,
+ * over a fresh connection: a write may so arrive twice, as with every retry. More than
  * `connections` wait in two queues, speculative ones last. Requests without speculation that
  * come when all connections are taken by speculative ones wait for the first to end. */
 void net_start(struct net *net, struct net_request *r);
@@ -95,11 +107,11 @@ void net_promote(struct net *net, struct net_request *r);
 /* A timer of the loops; fires once, on a loop thread. */
 struct net_timer {
 	void (*fire)(struct net_timer *t); /* t may be freed or set again from here */
-	uint64_t at_ns;                    /* private */
+	/* Private to net. */
+	struct net_message message;
+	struct net_loop *loop;
+	uint64_t at_ns;
 	size_t heap_index;
-	void *loop;
-	struct list link;
-	int state;
 };
 
 /* Fires after delay_ns; any thread; the timer must not be set already. */

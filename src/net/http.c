@@ -1,0 +1,371 @@
+/* One HTTP transfer.
+ *
+ * Setting up an easy handle from nothing costs more than a small request, so handles are
+ * made once with all that never changes, and each request sets only what differs: URL,
+ * method, header lines, length of the body. Every method with a body is curl's upload with
+ * another verb, which sends Content-Length and adds no Content-Type of its own.
+ *
+ * Nothing is gathered here: header lines and body bytes go to the request's handler as they
+ * come. What a server can make grow is bounded: curl limits a header line (100 KiB), we the
+ * sum of all lines. */
+#include "src/net/http.h"
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+
+/* Less than curl's own limit (300 KiB in newer versions), so that ours is the one met. */
+#define HEADER_BYTES_MAX (256u << 10)
+#define RECEIVE_BUFFER (256l << 10)
+#define SEND_BUFFER (256l << 10)
+
+/* The handler ended it, or we did: curl is told to stop and this is what is reported. */
+static size_t give_up(struct transfer *t, int error, const char *text)
+{
+	t->error = error;
+	snprintf(t->text, sizeof(t->text), "%s", text);
+	return 0; /* never a count that curl takes for success: it calls with at least a byte */
+}
+
+static void show_header(struct net_request *r, const char *line, size_t n)
+{
+	char name[128];
+	const char *colon = memchr(line, ':', n), *value, *end = line + n;
+	size_t name_length;
+
+	if (!colon || !r->handler->header)
+		return;
+	name_length = (size_t)(colon - line);
+	/* A continuation line, or a name that nobody can ask for. */
+	if (name_length == 0 || name_length >= sizeof(name) || *line == ' ' || *line == '\t')
+		return;
+	for (size_t i = 0; i < name_length; i++)
+		name[i] = line[i] >= 'A' && line[i] <= 'Z' ? line[i] - 'A' + 'a' : line[i];
+	name[name_length] = 0;
+	for (value = colon + 1; value < end && (*value == ' ' || *value == '\t');)
+		value++;
+	while (end > value &&
+	       (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+
+	/* Most values fit the stack; curl's line is not ours to put a NUL into. */
+	char small[512],
+		*copy = (size_t)(end - value) < sizeof(small) ? small : xmalloc(end - value + 1);
+
+	memcpy(copy, value, end - value);
+	copy[end - value] = 0;
+	r->handler->header(r, name, copy, (size_t)(end - value));
+	if (copy != small)
+		free(copy);
+}
+
+/* A line at a time; a status line begins each answer and an empty one ends its headers. */
+static size_t on_header(char *line, size_t size, size_t n, void *data)
+{
+	struct transfer *t = data;
+	struct net_request *r = t->request;
+
+	t->active_ns = t->loop->now_ns;
+	t->header_bytes += n;
+	if (t->header_bytes > HEADER_BYTES_MAX)
+		return give_up(t, -EPROTO, "the answer's headers exceed 256 KiB");
+	if (t->in_headers && (line[0] == '\r' || line[0] == '\n')) {
+		t->in_headers = false;
+	} else if (t->in_headers) {
+		show_header(r, line, n);
+	} else if (n > 5 && memcmp(line, "HTTP/", 5) == 0 && r->status == 0) {
+		long status = 0;
+
+		curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+		if (status >= 200) {
+			r->status = (int)status;
+			r->first_byte_ns = clock_monotonic(t->loop->net->config.clock);
+			t->in_headers = true;
+		}
+	}
+	return n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *data)
+{
+	struct transfer *t = data;
+	struct net_request *r = t->request;
+	int error;
+
+	t->active_ns = t->loop->now_ns;
+	t->in_headers = false; /* trailers are no headers */
+	r->received += n;
+	error = r->handler->body ? r->handler->body(r, bytes, n) : 0;
+	return error ? give_up(t, error, "the answer was not accepted") : n;
+}
+
+static size_t on_send(char *buffer, size_t size, size_t n, void *data)
+{
+	struct transfer *t = data;
+	struct net_request *r = t->request;
+	size_t done = 0;
+
+	t->active_ns = t->loop->now_ns;
+	n *= size;
+	while (done < n && t->send_index < r->send_count) {
+		const struct iovec *v = &r->send[t->send_index];
+		size_t part = MIN(n - done, v->iov_len - t->send_offset);
+
+		if (part > 0) /* an empty one may have no address */
+			memcpy(buffer + done, (const char *)v->iov_base + t->send_offset, part);
+		done += part;
+		t->send_offset += part;
+		if (t->send_offset == v->iov_len) {
+			t->send_index++;
+			t->send_offset = 0;
+		}
+	}
+	r->sent += done;
+	return done;
+}
+
+/* curl sends a body again when the kept connection it chose turned out to be dead. */
+static int on_rewind(void *data, curl_off_t offset, int origin)
+{
+	struct transfer *t = data;
+
+	if (origin != SEEK_SET || offset != 0)
+		return CURL_SEEKFUNC_CANTSEEK;
+	t->send_index = 0;
+	t->send_offset = 0;
+	t->request->sent = 0;
+	return CURL_SEEKFUNC_OK;
+}
+
+/* The connection stands, with TLS; the request goes out next. */
+static int on_connected(void *data, char *remote_ip, char *local_ip, int remote_port,
+			int local_port)
+{
+	struct transfer *t = data;
+	struct net_request *r = t->request;
+
+	t->connected = true;
+	t->active_ns = t->loop->now_ns;
+	snprintf(r->remote, sizeof(r->remote), strchr(remote_ip, ':') ? "[%s]:%d" : "%s:%d",
+		 remote_ip, remote_port);
+	return CURL_PREREQFUNC_OK;
+}
+
+struct transfer *transfer_create(struct net_loop *l)
+{
+	const struct net_config *c = &l->net->config;
+	struct transfer *t = xcalloc(1, sizeof(*t));
+	CURL *e = t->easy = curl_easy_init();
+
+	if (!e) {
+		free(t);
+		return NULL;
+	}
+	t->loop = l;
+	list_init(&t->link);
+	curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->text);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_send);
+	curl_easy_setopt(e, CURLOPT_READDATA, t);
+	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_rewind);
+	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, loop_open_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, l);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, loop_close_socket);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, l);
+
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* a key may hold "/../" */
+	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
+	curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
+	if (c->ca_file)
+		curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
+	if (c->http2)
+		curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
+	return t;
+}
+
+void transfer_destroy(struct transfer *t)
+{
+	curl_easy_cleanup(t->easy);
+	free(t->lines);
+	free(t);
+}
+
+/* curl takes header lines as a list and does not copy it: the nodes are an array of ours and
+ * the strings the owner's. */
+static void set_lines(struct transfer *t, const struct net_request *r, bool has_body)
+{
+	size_t n = 0, max = r->header_count + 1;
+	bool expect = false;
+
+	if (t->line_capacity < max) {
+		t->line_capacity = max + 8;
+		t->lines = xrealloc(t->lines, t->line_capacity, sizeof(t->lines[0]));
+	}
+	for (size_t i = 0; i < r->header_count; i++) {
+		t->lines[n++].data = (char *)r->headers[i];
+		expect = expect || strncasecmp(r->headers[i], "Expect:", 7) == 0;
+	}
+	/* An empty one keeps curl from adding its own, which costs a round trip. */
+	if (has_body && !expect)
+		t->lines[n++].data = (char *)"Expect:";
+	for (size_t i = 0; i < n; i++)
+		t->lines[i].next = i + 1 < n ? &t->lines[i + 1] : NULL;
+	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, n ? t->lines : NULL);
+}
+
+static long http_version(const struct net_config *c, const char *url)
+{
+	if (!c->http2)
+		return CURL_HTTP_VERSION_1_1;
+	return strncasecmp(url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
+						  : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+}
+
+int transfer_prepare(struct transfer *t, struct net_request *r)
+{
+	static const char *const verbs[] = {
+		[NET_GET] = "GET",   [NET_HEAD] = "HEAD",     [NET_PUT] = "PUT",
+		[NET_POST] = "POST", [NET_DELETE] = "DELETE", [NET_PROPFIND] = "PROPFIND",
+	};
+	CURL *e = t->easy;
+	bool has_body = r->method == NET_PUT || r->method == NET_POST || r->send_count > 0;
+	bool plain = r->method == NET_GET || r->method == NET_HEAD || r->method == NET_PUT;
+	curl_off_t length = 0;
+
+	for (int i = 0; i < r->send_count; i++)
+		length += (curl_off_t)r->send[i].iov_len;
+	curl_easy_setopt(e, CURLOPT_UPLOAD, 0L);
+	curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, plain ? NULL : verbs[r->method]);
+	if (has_body) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, length);
+	} else if (r->method == NET_HEAD) {
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	}
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, http_version(&t->loop->net->config, r->url));
+	set_lines(t, r, has_body);
+	if (curl_easy_setopt(e, CURLOPT_URL, r->url) != CURLE_OK)
+		return -ENOMEM;
+
+	t->request = r;
+	t->active_ns = t->loop->now_ns;
+	t->unsent = -1;
+	t->connected = false;
+	t->in_headers = false;
+	t->header_bytes = 0;
+	t->error = 0;
+	t->send_index = 0;
+	t->send_offset = 0;
+	t->text[0] = 0;
+	r->transfer = t;
+	r->started_ns = clock_monotonic(t->loop->net->config.clock);
+	return 0;
+}
+
+/* The errors that net.h promises, for curl's. */
+static int error_from_curl(const struct transfer *t, CURLcode code)
+{
+	long system = 0;
+
+	switch (code) {
+	case CURLE_OK:
+		return t->request->status ? 0 : -EPROTO;
+	case CURLE_URL_MALFORMAT:
+		return -EINVAL;
+	case CURLE_UNSUPPORTED_PROTOCOL: /* the URL's, or an answer in HTTP/0.9 */
+		return t->connected ? -EPROTO : -EINVAL;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return -EHOSTUNREACH;
+	case CURLE_COULDNT_CONNECT:
+		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &system);
+		switch (system) {
+		case EHOSTUNREACH:
+		case ENETUNREACH:
+			return -EHOSTUNREACH;
+		case ETIMEDOUT:
+		case EMFILE:
+		case ENFILE:
+		case EADDRNOTAVAIL:
+			return -(int)system;
+		default:
+			return -ECONNREFUSED;
+		}
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	case CURLE_PARTIAL_FILE:
+	case CURLE_GOT_NOTHING:
+	case CURLE_SEND_ERROR:
+	case CURLE_RECV_ERROR:
+	case CURLE_HTTP2_STREAM:
+		return -ECONNRESET;
+	case CURLE_OUT_OF_MEMORY: /* also what it says of a header line that is too long */
+		return t->connected ? -EPROTO : -ENOMEM;
+	default:
+		return -EPROTO;
+	}
+}
+
+void transfer_finish(struct transfer *t, CURLcode code)
+{
+	struct net_request *r = t->request;
+	const struct net_config *c = &t->loop->net->config;
+	long connects = 0;
+
+	r->finished_ns = clock_monotonic(c->clock);
+	r->error = t->error ? t->error : error_from_curl(t, code);
+	if (r->error && !t->text[0])
+		snprintf(t->text, sizeof(t->text), "%s", curl_easy_strerror(code));
+	snprintf(r->error_text, sizeof(r->error_text), "%.*s", (int)sizeof(r->error_text) - 1,
+		 r->error ? t->text : "");
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	if (c->stats && connects > 0)
+		stats_add(c->stats, STAT_CONNECTIONS_OPENED, connects);
+	r->transfer = NULL;
+	t->request = NULL;
+}
+
+bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns)
+{
+	curl_socket_t fd;
+	int unsent;
+	char text[64];
+
+	if (!t->connected) /* curl has a timeout for that */
+		t->active_ns = now_ns;
+	if (now_ns - t->active_ns < timeout_ns)
+		return false;
+	/* What curl handed to the kernel may still be on its way over a slow link. */
+	if (t->request->sent > 0 && t->request->status == 0 &&
+	    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd >= 0 &&
+	    ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 && unsent != t->unsent) {
+		t->unsent = unsent;
+		t->active_ns = now_ns;
+		return false;
+	}
+	snprintf(text, sizeof(text), "no byte moved for %llu ms", timeout_ns / NS_PER_MS);
+	give_up(t, -ETIMEDOUT, text);
+	return true;
+}

@@ -1,0 +1,39 @@
+/* http.h - one HTTP transfer: a request given to curl, and curl's answers given back.
+ *
+ * Everything here belongs to the loop's thread. */
+#ifndef PAILFS_NET_HTTP_H
+#define PAILFS_NET_HTTP_H
+
+#include "src/net/loop.h"
+
+/* An easy handle with the options that never change, used again and again. */
+struct transfer {
+	struct net_loop *loop;
+	CURL *easy;
+	struct list link;               /* the loop's running or idle */
+	struct net_request *request;    /* NULL while idle */
+	struct curl_slist *lines;       /* the request's header lines, in one block */
+	size_t line_capacity;
+
+	uint64_t active_ns;             /* when a byte last moved; from `connected` on */
+	int unsent;                     /* bytes in the kernel's send queue when last looked at */
+	bool connected;
+	bool in_headers;                /* of the final answer */
+	size_t header_bytes;            /* of all answers, informational ones too */
+	int error;                      /* why we ended it, 0: we did not */
+	int send_index;                 /* the next byte to send */
+	size_t send_offset;
+	char text[CURL_ERROR_SIZE];     /* what curl or we say of the failure */
+};
+
+/* NULL when curl has no memory. */
+struct transfer *transfer_create(struct net_loop *l);
+void transfer_destroy(struct transfer *t);
+/* Sets the handle up for r. Returns 0 or -errno; then r has nothing of t. */
+int transfer_prepare(struct transfer *t, struct net_request *r);
+/* Writes down how it ended: r's results are final then, and t can be used again. */
+void transfer_finish(struct transfer *t, CURLcode code);
+/* Has no byte moved for so long that the transfer must end? Sets its error then. */
+bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns);
+
+#endif

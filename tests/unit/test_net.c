@@ -1,0 +1,982 @@
+/* The loops against a server of our own on loopback that misbehaves on demand: the path of a
+ * request says how. */
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "pailfs/base/buf.h"
+#include "pailfs/base/log.h"
+#include "pailfs/net.h"
+
+/* ---- the server ---- */
+
+struct server {
+	int fd, port;
+	pthread_t thread;
+	atomic_int connections; /* accepted so far */
+	atomic_int requests;
+	atomic_int open; /* connection threads that have not ended */
+	atomic_bool stopping;
+};
+
+struct connection {
+	struct server *server;
+	int fd;
+};
+
+static void say(int fd, const char *text)
+{
+	size_t n = strlen(text), done = 0;
+
+	while (done < n) {
+		ssize_t part = send(fd, text + done, n - done, MSG_NOSIGNAL);
+
+		if (part <= 0)
+			return;
+		done += (size_t)part;
+	}
+}
+
+static void answer(int fd, const char *head, const char *body)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", head,
+		 strlen(body));
+	say(fd, line);
+	say(fd, body);
+}
+
+/* Holds the connection open until the client has gone or the test ends. */
+static void hold(struct connection *c)
+{
+	struct timeval wait = {.tv_usec = 20000};
+	char byte;
+
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	while (!atomic_load(&c->server->stopping))
+		if (recv(c->fd, &byte, 1, 0) == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+			return;
+}
+
+static void reset(int fd)
+{
+	struct linger now = {.l_onoff = 1};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+static void answer_bytes(int fd, const char *method, size_t n)
+{
+	char head[128], block[4096];
+
+	snprintf(head, sizeof(head),
+		 "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nETag: \"e\"\r\n\r\n", n);
+	say(fd, head);
+	memset(block, 'x', sizeof(block) - 1);
+	block[sizeof(block) - 1] = 0;
+	if (strcmp(method, "HEAD") == 0)
+		return;
+	while (n > 0) {
+		size_t part = MIN(n, sizeof(block) - 1);
+
+		block[part] = 0;
+		say(fd, block);
+		n -= part;
+	}
+}
+
+/* Returns whether the connection goes on. */
+static bool serve(struct connection *c, const char *method, const char *path, const char *head,
+		  const char *body)
+{
+	int fd = c->fd;
+	size_t n;
+
+	if (sscanf(path, "/bytes/%zu", &n) == 1) {
+		answer_bytes(fd, method, n);
+	} else if (strcmp(path, "/echo") == 0) {
+		struct buf b = BUF_INIT;
+
+		buf_addf(&b, "%s\n%s\n%s", method, head, body);
+		answer(fd, "200 OK", b.data);
+		buf_release(&b);
+	} else if (strcmp(path, "/missing") == 0) {
+		answer(fd, "404 Not Found\r\nX-Why: because", "no such thing");
+	} else if (strcmp(path, "/redirect") == 0) {
+		answer(fd, "302 Found\r\nLocation: /bytes/5", "");
+	} else if (strcmp(path, "/informational") == 0) {
+		say(fd, "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n");
+		answer(fd, "200 OK\r\nX-Final:  a b \t", "done");
+	} else if (strcmp(path, "/trailer") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Late\r\n\r\n"
+			"4\r\nbody\r\n0\r\nX-Late: 1\r\n\r\n");
+	} else if (strcmp(path, "/encoded") == 0) {
+		answer(fd, "200 OK\r\nContent-Encoding: gzip", "not gzip at all");
+	} else if (strcmp(path, "/slow") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+		for (int i = 0; i < 10; i++) {
+			usleep(60000);
+			say(fd, "s");
+		}
+	} else if (strcmp(path, "/once") == 0) { /* ends a connection that it said to keep */
+		answer(fd, "200 OK", "once");
+		return false;
+	} else if (strcmp(path, "/truncated") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort");
+		return false;
+	} else if (strcmp(path, "/chunk-truncated") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nshort");
+		return false;
+	} else if (strcmp(path, "/reset") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort");
+		usleep(20000);
+		reset(fd);
+		return false;
+	} else if (strcmp(path, "/nothing") == 0) {
+		return false;
+	} else if (strcmp(path, "/garbage") == 0) {
+		say(fd, "this is no HTTP\r\n\r\n");
+		return false;
+	} else if (strcmp(path, "/bad-length") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 12x\r\n\r\n");
+		return false;
+	} else if (strcmp(path, "/bad-chunk") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nshort");
+		return false;
+	} else if (strcmp(path, "/many-headers") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\n");
+		for (int i = 0; i < 20000; i++)
+			say(fd, "X-Filler: "
+				"0123456789012345678901234567890123456789012345678901234567\r\n");
+		return false;
+	} else if (strcmp(path, "/many-informational") == 0) {
+		for (int i = 0; i < 20000; i++)
+			say(fd, "HTTP/1.1 103 Early Hints\r\nX-Filler: "
+				"01234567890123456789012345\r\n\r\n");
+		return false;
+	} else if (strcmp(path, "/long-header") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nX-Filler: ");
+		for (int i = 0; i < 20000; i++)
+			say(fd,
+			    "01234567890123456789012345678901234567890123456789012345678901234567");
+		return false;
+	} else if (strcmp(path, "/silent") == 0) {
+		hold(c);
+		return false;
+	} else if (strcmp(path, "/stall") == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nshort");
+		hold(c);
+		return false;
+	} else {
+		answer(fd, "500 Unknown", path);
+	}
+	return true;
+}
+
+static void *connection_main(void *data)
+{
+	struct connection *c = data;
+	struct buf in = BUF_INIT;
+	bool go_on = true;
+
+	while (go_on) {
+		char method[16], path[64], *end, *head, *length;
+		size_t head_size, body_size = 0;
+		char block[65536];
+		ssize_t n;
+
+		while (!(end = strstr(in.data, "\r\n\r\n")) &&
+		       (n = recv(c->fd, block, sizeof(block), 0)) > 0) {
+			if (in.length == 0 && block[0] == 0x16) /* TLS */
+				say(c->fd, "HTTP/1.1 400 Speak plainly\r\n\r\n");
+			else
+				buf_add(&in, block, (size_t)n);
+		}
+		if (!end)
+			break;
+		head_size = (size_t)(end - in.data) + 4;
+		head = strndup(in.data, head_size);
+		if ((length = strcasestr(head, "Content-Length:")))
+			body_size = strtoul(length + 15, NULL, 10);
+		while (in.length < head_size + body_size &&
+		       (n = recv(c->fd, block, sizeof(block), 0)) > 0)
+			buf_add(&in, block, (size_t)n);
+		buf_add(&in, "", 0);
+		atomic_fetch_add(&c->server->requests, 1);
+		if (sscanf(head, "%15s %63s", method, path) != 2)
+			go_on = false;
+		else
+			go_on = serve(c, method, path, head, in.data + head_size);
+		free(head);
+		buf_reset(&in);
+	}
+	buf_release(&in);
+	close(c->fd);
+	atomic_fetch_sub(&c->server->open, 1);
+	free(c);
+	return NULL;
+}
+
+static void *server_main(void *data)
+{
+	struct server *s = data;
+	int fd;
+
+	while ((fd = accept(s->fd, NULL, NULL)) >= 0) {
+		struct connection *c = malloc(sizeof(*c));
+		pthread_t thread;
+		int on = 1;
+
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		*c = (struct connection){s, fd};
+		atomic_fetch_add(&s->connections, 1);
+		atomic_fetch_add(&s->open, 1);
+		pthread_create(&thread, NULL, connection_main, c);
+		pthread_detach(thread);
+	}
+	return NULL;
+}
+
+static int listen_on(const struct sockaddr *address, socklen_t size, int *port)
+{
+	struct sockaddr_in6 bound;
+	socklen_t bound_size = sizeof(bound);
+	int fd = socket(address->sa_family, SOCK_STREAM, 0);
+
+	ck_assert_int_ge(fd, 0);
+	if (bind(fd, address, size) < 0) {
+		close(fd);
+		return -1;
+	}
+	ck_assert_int_eq(listen(fd, 256), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&bound, &bound_size), 0);
+	*port = ntohs(bound.sin6_port); /* where sin_port is, too */
+	return fd;
+}
+
+static struct server *server_start(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	struct server *s = calloc(1, sizeof(*s));
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	s->fd = listen_on((struct sockaddr *)&address, sizeof(address), &s->port);
+	pthread_create(&s->thread, NULL, server_main, s);
+	return s;
+}
+
+static void server_stop(struct server *s)
+{
+	atomic_store(&s->stopping, true);
+	shutdown(s->fd, SHUT_RDWR);
+	pthread_join(s->thread, NULL);
+	close(s->fd);
+	while (atomic_load(&s->open) > 0)
+		usleep(1000);
+	free(s);
+}
+
+/* ---- the client ---- */
+
+/* A request that a test thread can wait for. */
+struct fetch {
+	struct net_request request;
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	bool done;
+	char url[128];
+	struct buf headers, body;
+	int refuse; /* what body() returns once it has seen a byte */
+};
+
+static void fetch_header(struct net_request *r, const char *name, const char *value, size_t n)
+{
+	struct fetch *f = container_of(r, struct fetch, request);
+
+	ck_assert_uint_eq(strlen(value), n);
+	ck_assert_int_ge(r->status, 200);
+	buf_addf(&f->headers, "%s=%s;", name, value);
+}
+
+static int fetch_body(struct net_request *r, const void *data, size_t n)
+{
+	struct fetch *f = container_of(r, struct fetch, request);
+
+	buf_add(&f->body, data, n);
+	return f->refuse;
+}
+
+static void fetch_done(struct net_request *r)
+{
+	struct fetch *f = container_of(r, struct fetch, request);
+
+	pthread_mutex_lock(&f->lock);
+	f->done = true;
+	pthread_cond_broadcast(&f->ended);
+	pthread_mutex_unlock(&f->lock);
+}
+
+static const struct net_handler fetch_handler = {fetch_header, fetch_body, fetch_done};
+
+static void fetch_init(struct fetch *f, int port, const char *path)
+{
+	memset(f, 0, sizeof(*f));
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_cond_init(&f->ended, NULL);
+	buf_init(&f->headers);
+	buf_init(&f->body);
+	snprintf(f->url, sizeof(f->url), "http://127.0.0.1:%d%s", port, path);
+	f->request.handler = &fetch_handler;
+	f->request.url = f->url;
+}
+
+static void fetch_wait(struct fetch *f)
+{
+	pthread_mutex_lock(&f->lock);
+	while (!f->done)
+		pthread_cond_wait(&f->ended, &f->lock);
+	f->done = false;
+	pthread_mutex_unlock(&f->lock);
+}
+
+static void fetch_release(struct fetch *f)
+{
+	buf_release(&f->headers);
+	buf_release(&f->body);
+}
+
+/* What every test has. */
+static struct server *server;
+static struct net *net;
+static struct stats *stats;
+
+static void begin(unsigned loops, unsigned connections)
+{
+	struct net_config config = {
+		.loops = loops,
+		.connections = connections,
+		.connect_timeout_ms = 2000,
+		.stall_timeout_ms = 300,
+		.user_agent = "test/1",
+		.clock = &clock_system,
+	};
+
+	stats = config.stats = stats_create();
+	server = server_start();
+	ck_assert_int_eq(net_create(&config, &net), 0);
+}
+
+static void end(void)
+{
+	net_destroy(net);
+	server_stop(server);
+	stats_destroy(stats);
+}
+
+/* Runs one request to its end; its results stay in f. */
+static void fetch_run(struct fetch *f)
+{
+	net_start(net, &f->request);
+	fetch_wait(f);
+}
+
+START_TEST(gets_and_reuses_the_connection)
+{
+	struct fetch f;
+
+	begin(1, 4);
+	fetch_init(&f, server->port, "/bytes/100000");
+	for (int i = 0; i < 5; i++) {
+		char remote[64];
+
+		buf_reset(&f.body);
+		buf_reset(&f.headers);
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, 0);
+		ck_assert_str_eq(f.request.error_text, "");
+		ck_assert_int_eq(f.request.status, 200);
+		ck_assert_uint_eq(f.body.length, 100000);
+		ck_assert_uint_eq(strspn(f.body.data, "x"), 100000);
+		ck_assert_uint_eq(f.request.received, 100000);
+		ck_assert_str_eq(f.headers.data, "content-length=100000;etag=\"e\";");
+		ck_assert_uint_gt(f.request.started_ns, 0);
+		ck_assert_uint_ge(f.request.first_byte_ns, f.request.started_ns);
+		ck_assert_uint_ge(f.request.finished_ns, f.request.first_byte_ns);
+		snprintf(remote, sizeof(remote), "127.0.0.1:%d", server->port);
+		ck_assert_str_eq(f.request.remote, remote);
+	}
+	ck_assert_int_eq(atomic_load(&server->connections), 1);
+	ck_assert_int_eq(stats_get(stats, STAT_CONNECTIONS_OPENED), 1);
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
+/* What a path's answer must become: error, status, headers seen, body delivered. NULL: any. */
+static const struct {
+	const char *path;
+	int error, status;
+	const char *headers, *body;
+} answers[] = {
+	{"/bytes/0", 0, 200, "content-length=0;etag=\"e\";", ""},
+	{"/missing", 0, 404, "x-why=because;content-length=13;", "no such thing"},
+	{"/redirect", 0, 302, "location=/bytes/5;content-length=0;", ""},
+	{"/informational", 0, 200, "x-final=a b;content-length=4;", "done"},
+	{"/trailer", 0, 200, "transfer-encoding=chunked;trailer=X-Late;", "body"},
+	{"/encoded", 0, 200, "content-encoding=gzip;content-length=15;", "not gzip at all"},
+	{"/slow", 0, 200, NULL, "ssssssssss"},
+	{"/truncated", -ECONNRESET, 200, NULL, "short"},
+	{"/chunk-truncated", -ECONNRESET, 200, NULL, "short"},
+	{"/reset", -ECONNRESET, 200, NULL, "short"},
+	{"/nothing", -ECONNRESET, 0, "", ""},
+	{"/garbage", -EPROTO, 0, "", ""},
+	{"/bad-chunk", -ECONNRESET, 200, NULL, NULL}, /* curl tells it apart in words only */
+	{"/many-headers", -EPROTO, 200, NULL, ""},
+	{"/many-informational", -EPROTO, 0, "", ""},
+	{"/long-header", -EPROTO, 200, NULL, ""},
+	{"/silent", -ETIMEDOUT, 0, "", ""},
+	{"/stall", -ETIMEDOUT, 200, NULL, "short"},
+};
+
+START_TEST(answers_become_errors)
+{
+	struct fetch f;
+
+	begin(1, 4);
+	fetch_init(&f, server->port, answers[_i].path);
+	fetch_run(&f);
+	ck_assert_msg(f.request.error == answers[_i].error, "%s: error %d, not %d (%s)",
+		      answers[_i].path, f.request.error, answers[_i].error, f.request.error_text);
+	ck_assert_int_eq(f.request.status, answers[_i].status);
+	ck_assert_int_eq(f.request.error != 0, f.request.error_text[0] != 0);
+	if (answers[_i].headers)
+		ck_assert_str_eq(f.headers.data, answers[_i].headers);
+	if (answers[_i].body)
+		ck_assert_str_eq(f.body.data, answers[_i].body);
+
+	/* The loop is as good as before. */
+	fetch_release(&f);
+	fetch_init(&f, server->port, "/bytes/1");
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	ck_assert_str_eq(f.body.data, "x");
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
+START_TEST(each_method_sends_what_it_should)
+{
+	static const char *const headers[] = {"X-One: 1", "Authorization: two"};
+	static const struct {
+		enum net_method method;
+		const char *verb;
+		bool body;
+	} cases[] = {
+		{NET_PUT, "PUT", true},           {NET_GET, "GET", false},
+		{NET_POST, "POST", true},         {NET_POST, "POST", false},
+		{NET_DELETE, "DELETE", false},    {NET_PUT, "PUT", false},
+		{NET_PROPFIND, "PROPFIND", true}, {NET_PROPFIND, "PROPFIND", false},
+		{NET_GET, "GET", false},
+	};
+	struct iovec send[] = {{(char *)"hello ", 6}, {NULL, 0}, {(char *)"world", 5}};
+	struct fetch f;
+
+	begin(1, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char first[64];
+		bool has_length =
+			cases[i].body || cases[i].method == NET_PUT || cases[i].method == NET_POST;
+
+		fetch_init(&f, server->port, "/echo");
+		f.request.method = cases[i].method;
+		f.request.headers = headers;
+		f.request.header_count = ARRAY_SIZE(headers);
+		f.request.send = cases[i].body ? send : NULL;
+		f.request.send_count = cases[i].body ? ARRAY_SIZE(send) : 0;
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, 0);
+		snprintf(first, sizeof(first), "%s\n%s /echo HTTP/1.1\r\n", cases[i].verb,
+			 cases[i].verb);
+		ck_assert_msg(strncmp(f.body.data, first, strlen(first)) == 0, "%s", f.body.data);
+		ck_assert(strstr(f.body.data, "\r\nX-One: 1\r\n"));
+		ck_assert(strstr(f.body.data, "\r\nAuthorization: two\r\n"));
+		ck_assert(strstr(f.body.data, "\r\nUser-Agent: test/1\r\n"));
+		ck_assert(!strcasestr(f.body.data, "\r\nExpect:"));
+		ck_assert(!strcasestr(f.body.data, "\r\nContent-Type:"));
+		ck_assert(!strcasestr(f.body.data, "\r\nTransfer-Encoding:"));
+		ck_assert_int_eq(strcasestr(f.body.data, "\r\nContent-Length:") != NULL,
+				 has_length);
+		if (cases[i].body)
+			ck_assert_str_eq(strstr(f.body.data, "\r\n\r\n"), "\r\n\r\n\nhello world");
+		ck_assert_uint_eq(f.request.sent, cases[i].body ? 11 : 0);
+		fetch_release(&f);
+	}
+
+	fetch_init(&f, server->port, "/bytes/77");
+	f.request.method = NET_HEAD;
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	ck_assert_str_eq(f.headers.data, "content-length=77;etag=\"e\";");
+	ck_assert_uint_eq(f.body.length, 0);
+	fetch_release(&f);
+	ck_assert_int_eq(atomic_load(&server->connections), 1);
+	end();
+}
+END_TEST
+
+START_TEST(keeps_odd_paths)
+{
+	struct fetch f;
+
+	begin(1, 1);
+	fetch_init(&f, server->port, "/a/../b/./c%2F%20");
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	ck_assert_str_eq(f.body.data, "/a/../b/./c%2F%20");
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
+/* The upload is larger than all buffers on the way. */
+START_TEST(sends_a_large_body)
+{
+	size_t size = 12 << 20;
+	char *bytes = malloc(size);
+	struct iovec send[2];
+	struct fetch f;
+
+	begin(1, 1);
+	memset(bytes, 'y', size);
+	send[0] = (struct iovec){bytes, size / 3};
+	send[1] = (struct iovec){bytes + size / 3, size - size / 3};
+	fetch_init(&f, server->port, "/echo");
+	f.request.method = NET_PUT;
+	f.request.send = send;
+	f.request.send_count = 2;
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	ck_assert_uint_eq(f.request.sent, size);
+	ck_assert_uint_eq(strspn(strstr(f.body.data, "\r\n\r\n") + 5, "y"), size);
+	fetch_release(&f);
+	free(bytes);
+	end();
+}
+END_TEST
+
+START_TEST(survives_a_kept_connection_that_ended)
+{
+	struct iovec send = {(char *)"again", 5};
+	struct fetch f;
+
+	begin(1, 1);
+	for (int i = 0; i < 20; i++) {
+		fetch_init(&f, server->port, "/once");
+		f.request.method = i % 2 ? NET_PUT : NET_GET;
+		f.request.send = &send;
+		f.request.send_count = i % 2;
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, 0);
+		ck_assert_str_eq(f.body.data, "once");
+		fetch_release(&f);
+	}
+	ck_assert_int_eq(stats_get(stats, STAT_CONNECTIONS_OPENED),
+			 atomic_load(&server->connections));
+	end();
+}
+END_TEST
+
+START_TEST(reports_what_cannot_be_reached)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	struct fetch f;
+	int port, fd;
+
+	begin(1, 2);
+	/* Bound and not listening: refused for sure. */
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	fd = listen_on((struct sockaddr *)&address, sizeof(address), &port);
+	close(fd);
+	fetch_init(&f, port, "/");
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -ECONNREFUSED);
+	ck_assert_int_eq(f.request.status, 0);
+	f.request.url = "http://name.invalid/";
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -EHOSTUNREACH);
+	f.request.url = "ftp://127.0.0.1/";
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -EINVAL);
+	f.request.url = "http://";
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -EINVAL);
+	snprintf(f.url, sizeof(f.url), "https://127.0.0.1:%d/", server->port); /* speaks no TLS */
+	f.request.url = f.url;
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -EPROTO);
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
+/* Nobody accepts: the kernel's queue is full, so the connection never stands. */
+START_TEST(gives_up_connecting)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	struct net_config config = {.loops = 1,
+				    .connections = 1,
+				    .connect_timeout_ms = 200,
+				    .stall_timeout_ms = 5000,
+				    .clock = &clock_system};
+	struct fetch f;
+	int port, fd, fill[8];
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	fd = listen_on((struct sockaddr *)&address, sizeof(address), &port);
+	listen(fd, 0);
+	address.sin_port = htons(port);
+	for (size_t i = 0; i < ARRAY_SIZE(fill); i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fill[i], (struct sockaddr *)&address, sizeof(address));
+	}
+	ck_assert_int_eq(net_create(&config, &net), 0);
+	fetch_init(&f, port, "/");
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -ETIMEDOUT);
+	ck_assert_uint_lt(f.request.finished_ns - f.request.started_ns, 2 * NS_PER_SECOND);
+	fetch_release(&f);
+	net_destroy(net);
+	for (size_t i = 0; i < ARRAY_SIZE(fill); i++)
+		close(fill[i]);
+	close(fd);
+}
+END_TEST
+
+START_TEST(speaks_ipv6_and_names)
+{
+	struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct server six = {0};
+	struct fetch f;
+
+	begin(1, 2);
+	fetch_init(&f, server->port, "/bytes/3");
+	snprintf(f.url, sizeof(f.url), "http://localhost:%d/bytes/3", server->port);
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	fetch_release(&f);
+	six.fd = listen_on((struct sockaddr *)&address, sizeof(address), &six.port);
+	if (six.fd >= 0) { /* not every machine has IPv6 */
+		char remote[64];
+
+		pthread_create(&six.thread, NULL, server_main, &six);
+		fetch_init(&f, six.port, "");
+		snprintf(f.url, sizeof(f.url), "http://[::1]:%d/bytes/3", six.port);
+		snprintf(remote, sizeof(remote), "[::1]:%d", six.port);
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, 0);
+		ck_assert_str_eq(f.request.remote, remote);
+		fetch_release(&f);
+	}
+	net_destroy(net);
+	if (six.fd >= 0) {
+		shutdown(six.fd, SHUT_RDWR);
+		pthread_join(six.thread, NULL);
+		close(six.fd);
+		while (atomic_load(&six.open) > 0)
+			usleep(1000);
+	}
+	server_stop(server);
+	stats_destroy(stats);
+}
+END_TEST
+
+START_TEST(ends_with_the_handlers_error)
+{
+	struct fetch f;
+
+	begin(1, 1);
+	fetch_init(&f, server->port, "/bytes/1000000");
+	f.refuse = -ESTALE;
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, -ESTALE);
+	ck_assert_uint_lt(f.request.received, 1000000);
+	f.refuse = 0;
+	buf_reset(&f.body);
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	ck_assert_uint_eq(f.body.length, 1000000);
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
+START_TEST(cancels_promptly)
+{
+	struct fetch running, waiting;
+	uint64_t before;
+
+	begin(1, 1);
+	fetch_init(&running, server->port, "/silent");
+	fetch_init(&waiting, server->port, "/bytes/1");
+	net_start(net, &running.request);
+	net_start(net, &waiting.request);
+	net_cancel(net, &waiting.request);
+	fetch_wait(&waiting);
+	ck_assert_int_eq(waiting.request.error, -ECANCELED);
+	ck_assert_uint_eq(waiting.request.started_ns, 0);
+	while (atomic_load(&server->requests) == 0)
+		usleep(1000);
+	before = clock_monotonic(&clock_system);
+	net_cancel(net, &running.request);
+	fetch_wait(&running);
+	ck_assert_int_eq(running.request.error, -ECANCELED);
+	ck_assert_uint_lt(clock_monotonic(&clock_system) - before, 200 * NS_PER_MS);
+	fetch_release(&running);
+	fetch_release(&waiting);
+	end();
+}
+END_TEST
+
+static unsigned order_count;
+static const struct net_request *order[8];
+
+static void order_done(struct net_request *r)
+{
+	order[order_count++] = r; /* one loop: one thread */
+	fetch_done(r);
+}
+
+START_TEST(demand_goes_before_speculation)
+{
+	static const struct net_handler handler = {.done = order_done};
+	struct fetch first, f[4];
+
+	begin(1, 1);
+	fetch_init(&first, server->port, "/slow");
+	net_start(net, &first.request);
+	for (int i = 0; i < 4; i++) {
+		fetch_init(&f[i], server->port, "/bytes/1");
+		f[i].request.handler = &handler;
+		f[i].request.speculative = i < 3;
+		net_start(net, &f[i].request);
+	}
+	usleep(50000); /* all are in the queue: the promoted one comes to the end of its new lane */
+	net_promote(net, &f[2].request);
+	for (int i = 0; i < 4; i++)
+		fetch_wait(&f[i]);
+	fetch_wait(&first);
+	ck_assert_ptr_eq(order[0], &f[3].request);
+	ck_assert_ptr_eq(order[1], &f[2].request);
+	ck_assert_ptr_eq(order[2], &f[0].request);
+	ck_assert_ptr_eq(order[3], &f[1].request);
+	ck_assert(!f[2].request.speculative);
+	for (int i = 0; i < 4; i++)
+		fetch_release(&f[i]);
+	fetch_release(&first);
+	end();
+}
+END_TEST
+
+/* A request that starts itself again from done(). */
+static void again_done(struct net_request *r)
+{
+	struct fetch *f = container_of(r, struct fetch, request);
+
+	if (r->error == 0 && ++f->refuse < 50)
+		net_start(net, r);
+	else
+		fetch_done(r);
+}
+
+static int count_body(struct net_request *r, const void *data, size_t n)
+{
+	return 0;
+}
+
+START_TEST(starts_again_from_done)
+{
+	static const struct net_handler handler = {.body = count_body, .done = again_done};
+	struct fetch f[16];
+
+	begin(3, 7);
+	for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+		fetch_init(&f[i], server->port, "/bytes/5000");
+		f[i].request.handler = &handler;
+		net_start(net, &f[i].request);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+		fetch_wait(&f[i]);
+		ck_assert_int_eq(f[i].request.error, 0);
+		ck_assert_int_eq(f[i].refuse, 50);
+		fetch_release(&f[i]);
+	}
+	ck_assert_int_eq(atomic_load(&server->requests), 16 * 50);
+	ck_assert_int_le(atomic_load(&server->connections), 7);
+	end();
+}
+END_TEST
+
+/* Threads start, promote and cancel at random moments; each request ends exactly once, whole
+ * or cancelled. */
+static void *storm_main(void *data)
+{
+	unsigned seed = (unsigned)(size_t)data;
+	struct fetch f[8];
+
+	for (int round = 0; round < 25; round++) {
+		for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+			fetch_init(&f[i], server->port, i % 3 ? "/bytes/200000" : "/stall");
+			f[i].request.speculative = rand_r(&seed) % 2;
+			net_start(net, &f[i].request);
+		}
+		if (rand_r(&seed) % 2)
+			usleep(rand_r(&seed) % 3000);
+		for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+			pthread_mutex_lock(&f[i].lock); /* done() waits for it: still between */
+			if (!f[i].done && rand_r(&seed) % 2)
+				net_promote(net, &f[i].request);
+			if (!f[i].done && (i % 3 == 0 || rand_r(&seed) % 2))
+				net_cancel(net, &f[i].request);
+			pthread_mutex_unlock(&f[i].lock);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(f); i++) {
+			fetch_wait(&f[i]);
+			if (f[i].request.error == 0) {
+				ck_assert_uint_eq(f[i].body.length, 200000);
+			} else {
+				ck_assert_int_eq(f[i].request.error, -ECANCELED);
+			}
+			fetch_release(&f[i]);
+		}
+	}
+	return NULL;
+}
+
+START_TEST(survives_a_cancel_storm)
+{
+	pthread_t threads[4];
+
+	begin(2, 6);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_create(&threads[i], NULL, storm_main, (void *)(i + 1));
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	end();
+}
+END_TEST
+
+/* ---- timers ---- */
+
+struct alarm {
+	struct net_timer timer;
+	struct fetch sync; /* its lock and condition */
+	uint64_t fired_ns;
+};
+
+static void alarm_fire(struct net_timer *t)
+{
+	struct alarm *a = container_of(t, struct alarm, timer);
+
+	a->fired_ns = clock_monotonic(&clock_system);
+	fetch_done(&a->sync.request);
+}
+
+START_TEST(timers_fire_when_they_should)
+{
+	enum { COUNT = 200 };
+	struct alarm *a = calloc(COUNT, sizeof(*a));
+	uint64_t begun, wanted[COUNT];
+	unsigned seed = 1;
+
+	begin(2, 2);
+	begun = clock_monotonic(&clock_system);
+	for (int i = 0; i < COUNT; i++) {
+		fetch_init(&a[i].sync, 0, "");
+		a[i].timer.fire = alarm_fire;
+		wanted[i] = rand_r(&seed) % 200 * NS_PER_MS;
+		if (i % 4 == 0)
+			wanted[i] = 1000 * NS_PER_SECOND;
+		net_timer_set(net, &a[i].timer, wanted[i]);
+	}
+	usleep(50000);
+	for (int i = 0; i < COUNT; i += 4)
+		net_timer_hurry(net, &a[i].timer);
+	for (int i = 0; i < COUNT; i++) {
+		fetch_wait(&a[i].sync);
+		if (i % 4) {
+			ck_assert_uint_ge(a[i].fired_ns, begun + wanted[i]);
+			ck_assert_uint_lt(a[i].fired_ns, begun + wanted[i] + 5 * NS_PER_SECOND);
+		} else {
+			ck_assert_uint_lt(a[i].fired_ns, begun + 5 * NS_PER_SECOND);
+		}
+	}
+	free(a);
+	end();
+}
+END_TEST
+
+START_TEST(refuses_a_bad_ca_file)
+{
+	struct net_config config = {.connections = 1, .clock = &clock_system};
+
+	config.ca_file = "/nonexistent/ca.pem";
+	ck_assert_int_eq(net_create(&config, &net), -EINVAL);
+	config.ca_file = "/dev/null";
+	ck_assert_int_eq(net_create(&config, &net), -EINVAL);
+	config.ca_file = NULL;
+	setenv("AWS_CA_BUNDLE", "/nonexistent/ca.pem", 1);
+	ck_assert_int_eq(net_create(&config, &net), -EINVAL);
+	unsetenv("AWS_CA_BUNDLE");
+	ck_assert_int_eq(net_create(&config, &net), 0);
+	net_destroy(net);
+	net_destroy(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("net");
+	TCase *tc = tcase_create("net");
+	SRunner *runner;
+	int failed;
+
+	unsetenv("AWS_CA_BUNDLE");
+	unsetenv("http_proxy");
+	unsetenv("https_proxy");
+	unsetenv("HTTPS_PROXY");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
+	tcase_set_timeout(tc, 100);
+	tcase_add_test(tc, gets_and_reuses_the_connection);
+	tcase_add_loop_test(tc, answers_become_errors, 0, ARRAY_SIZE(answers));
+	tcase_add_test(tc, each_method_sends_what_it_should);
+	tcase_add_test(tc, keeps_odd_paths);
+	tcase_add_test(tc, sends_a_large_body);
+	tcase_add_test(tc, survives_a_kept_connection_that_ended);
+	tcase_add_test(tc, reports_what_cannot_be_reached);
+	tcase_add_test(tc, gives_up_connecting);
+	tcase_add_test(tc, speaks_ipv6_and_names);
+	tcase_add_test(tc, ends_with_the_handlers_error);
+	tcase_add_test(tc, cancels_promptly);
+	tcase_add_test(tc, demand_goes_before_speculation);
+	tcase_add_test(tc, starts_again_from_done);
+	tcase_add_test(tc, survives_a_cancel_storm);
+	tcase_add_test(tc, timers_fire_when_they_should);
+	tcase_add_test(tc, refuses_a_bad_ca_file);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
