@@ -1,0 +1,169 @@
+/* http_answer.c - what the headers of an answer say, and whether it answers what was asked.
+ *
+ * A server is believed only as far as it agrees with what is known: the range asked for, the
+ * size of the version that is pinned, and its validators. Precondition headers are not enough,
+ * because plain web servers and caches in between may ignore them. */
+#include "src/store/http_answer.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+#include "pailfs/base/xalloc.h"
+
+static void copy_value(char *out, size_t size, const char *value, size_t n)
+{
+	if (n >= size)
+		return;
+	memcpy(out, value, n);
+	out[n] = '\0';
+}
+
+int answer_parse_content_range(const char *s, size_t n, uint64_t *start, uint64_t *end, uint64_t *total)
+{
+	const char *limit = s + n, *dash, *slash;
+
+	*start = *end = *total = DIALECT_UNKNOWN;
+	if (n < 6 || strncasecmp(s, "bytes ", 6))
+		return -EINVAL;
+	s += 6;
+	while (s < limit && *s == ' ')
+		s++;
+	slash = memchr(s, '/', (size_t)(limit - s));
+	if (!slash)
+		return -EINVAL;
+	if (slash - s != 1 || *s != '*') {
+		dash = memchr(s, '-', (size_t)(slash - s));
+		if (!dash || dialect_parse_number(s, (size_t)(dash - s), start) ||
+		    dialect_parse_number(dash + 1, (size_t)(slash - dash - 1), end) ||
+		    *end < *start || *end >= DIALECT_UNKNOWN - 1)
+			goto invalid;
+		(*end)++;
+	}
+	slash++;
+	if (limit - slash == 1 && *slash == '*')
+		return *start == DIALECT_UNKNOWN ? -EINVAL : 0;
+	if (dialect_parse_number(slash, (size_t)(limit - slash), total) ||
+	    (*end != DIALECT_UNKNOWN && *end > *total))
+		goto invalid;
+	return 0;
+invalid:
+	*start = *end = *total = DIALECT_UNKNOWN;
+	return -EINVAL;
+}
+
+/* The delay of a Retry-After; a date is turned into one by the answer's own clock, since ours
+ * may differ. A server may not send us to sleep for longer than the budget anyway. */
+static uint64_t retry_after(const struct dialect_answer *a, const char *value, size_t n)
+{
+	uint64_t seconds;
+	int64_t date;
+
+	if (!dialect_parse_number(value, n, &seconds))
+		return MIN(seconds, 3600) * NS_PER_SECOND;
+	date = dialect_parse_date(value, n) / (int64_t)NS_PER_SECOND;
+	if (!date || !a->date_s || date <= a->date_s)
+		return 0;
+	return (uint64_t)MIN(date - a->date_s, 3600) * NS_PER_SECOND;
+}
+
+void answer_header(struct dialect_answer *a, const char *name, const char *value, size_t n)
+{
+	uint64_t number;
+
+	if (!strcmp(name, "content-length")) {
+		if (!dialect_parse_number(value, n, &number))
+			a->content_length = number;
+	} else if (!strcmp(name, "content-range")) {
+		a->has_range = !answer_parse_content_range(value, n, &a->range_start, &a->range_end,
+		                                           &a->range_total);
+	} else if (!strcmp(name, "content-type")) {
+		copy_value(a->attr.content_type, sizeof(a->attr.content_type), value, n);
+	} else if (!strcmp(name, "etag")) {
+		copy_value(a->attr.etag, sizeof(a->attr.etag), value, n);
+	} else if (!strcmp(name, "last-modified")) {
+		a->attr.mtime_ns = dialect_parse_date(value, n);
+	} else if (!strcmp(name, "date")) {
+		a->date_s = dialect_parse_date(value, n) / (int64_t)NS_PER_SECOND;
+	} else if (!strcmp(name, "location")) {
+		copy_value(a->location, sizeof(a->location), value, n);
+	} else if (!strcmp(name, "retry-after")) {
+		a->retry_after_ns = retry_after(a, value, n);
+	}
+}
+
+bool answer_etag_is_strong(const char *etag)
+{
+	return etag[0] && strncmp(etag, "W/", 2) != 0;
+}
+
+static bool same_etag(const char *a, const char *b)
+{
+	if (!strncmp(a, "W/", 2))
+		a += 2;
+	if (!strncmp(b, "W/", 2))
+		b += 2;
+	return !strcmp(a, b);
+}
+
+/* False only when the answer says that it is of another version; what is not told cannot
+ * differ. mtimes are compared where there is no ETag, by the second: Last-Modified has no
+ * more, while a listing may. */
+static bool same_version(const struct store_attr *pinned, const struct dialect_answer *a)
+{
+	if (pinned->version[0] && a->attr.version[0] && strcmp(pinned->version, a->attr.version) != 0)
+		return false;
+	if (pinned->etag[0] && a->attr.etag[0])
+		return same_etag(pinned->etag, a->attr.etag);
+	/* What a listing rounded pins nothing. */
+	if (pinned->size_unknown)
+		return true;
+	return !pinned->mtime_ns || !a->attr.mtime_ns ||
+	       pinned->mtime_ns / (int64_t)NS_PER_SECOND == a->attr.mtime_ns / (int64_t)NS_PER_SECOND;
+}
+
+enum answer_check answer_check_get(const struct dialect_call *call, const struct dialect_answer *a,
+                                   const char **why)
+{
+	const struct store_attr *pinned = call->version;
+	uint64_t end = call->offset + call->length;
+	bool size_known = pinned && !pinned->size_unknown;
+
+	*why = "";
+	if (pinned && !same_version(pinned, a)) {
+		*why = "another version answered";
+		return ANSWER_CHANGED;
+	}
+	if (a->status == 200) {
+		*why = "the whole file came instead of the range";
+		if (size_known && a->content_length != DIALECT_UNKNOWN &&
+		    a->content_length != pinned->size) {
+			*why = "the size is another";
+			return ANSWER_CHANGED;
+		}
+		/* A server may answer so when all was asked for. */
+		if (call->offset == 0 && a->content_length == call->length)
+			return ANSWER_GOOD;
+		return ANSWER_IGNORED_RANGE;
+	}
+	if (a->status != 206) {
+		*why = "neither 206 nor 200";
+		return ANSWER_WRONG;
+	}
+	if (!a->has_range || a->range_start == DIALECT_UNKNOWN) {
+		*why = "no usable Content-Range";
+		return ANSWER_WRONG;
+	}
+	if (size_known && a->range_total != DIALECT_UNKNOWN && a->range_total != pinned->size) {
+		*why = "the size is another";
+		return ANSWER_CHANGED;
+	}
+	if (a->range_start != call->offset || a->range_end != end) {
+		*why = "the Content-Range is not the one asked for";
+		return ANSWER_WRONG;
+	}
+	if (a->content_length != DIALECT_UNKNOWN && a->content_length != call->length) {
+		*why = "Content-Length and Content-Range disagree";
+		return ANSWER_WRONG;
+	}
+	return ANSWER_GOOD;
+}

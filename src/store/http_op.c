@@ -1,0 +1,653 @@
+/* http_op.c - one operation over HTTP, from its start to its `done`.
+ *
+ * An operation is a sequence of attempts. An attempt takes credentials, builds and signs a
+ * request and gives it to a loop; the loop's callbacks fill the answer; when it has ended,
+ * judge() says what is next:
+ *
+ *	done        the answer is the one that was asked for
+ *	at once     something was learnt (a region, a redirect, fresh credentials): ask again
+ *	later       the trouble may pass: after a back-off, on a timer of the loops
+ *	failed      it will not pass, or the time is up
+ *
+ * A GET goes on behind the bytes that were delivered already, with the version's validator,
+ * so what has been told to progress() is final. Bytes are believed only after the answer's
+ * headers were checked (http_answer.c), which is why a body is never copied before.
+ *
+ * Nothing sleeps. At any moment one thread owns the operation (enum http_op_state); a cancel
+ * from another one only leaves a mark and wakes whatever the operation waits for. */
+#include "src/store/http_store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pailfs/base/crypto.h"
+#include "pailfs/base/lock.h"
+#include "pailfs/base/xalloc.h"
+#include "src/store/url.h"
+
+#define ERROR_BODY_MAX (64u << 10)
+#define LIST_BODY_MAX (16u << 20)
+#define REDIRECTS_MAX 5
+/* How often a wrong region or a dialect's other way of asking is tried in one operation. */
+#define REGIONS_MAX 2
+#define AGAIN_MAX 4
+/* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
+ * what has failed. */
+#define PROGRESS_STEP (64u << 10)
+/* A mount that cannot reach its store says so soon. */
+#define PROBE_TIMEOUT_NS (15 * NS_PER_SECOND)
+
+enum next { NEXT_DONE, NEXT_AT_ONCE, NEXT_RENEW, NEXT_LATER, NEXT_FAIL };
+
+static const struct net_handler op_handler;
+
+static struct store_get *get_of(struct http_op *h)
+{
+	return container_of(h->op, struct store_get, op);
+}
+
+static struct store_list *list_of(struct http_op *h)
+{
+	return container_of(h->op, struct store_list, op);
+}
+
+static bool is_data(const struct http_op *h)
+{
+	return h->kind == HTTP_OP_GET || h->kind == HTTP_OP_PROBE_FILE;
+}
+
+static bool is_success(int status)
+{
+	return status >= 200 && status < 300;
+}
+
+static uint64_t now_of(struct http_op *h)
+{
+	return clock_monotonic(h->hs->store.clock);
+}
+
+/* ---- life ---- */
+
+struct http_op *http_op_create(struct http_store *hs, struct store_op *op, enum http_op_kind kind)
+{
+	struct http_op *h = xcalloc(1, sizeof(*h));
+
+	h->hs = hs;
+	h->op = op;
+	h->kind = kind;
+	h->speculative = op->speculative;
+	h->why = "";
+	pthread_mutex_init(&h->lock, NULL);
+	list_init(&h->link);
+	dialect_request_init(&h->request);
+	buf_init(&h->body);
+	buf_init(&h->redirect);
+	list_page_init(&h->page);
+	h->deadline_ns = op->started_ns + hs->retry_timeout_ns;
+	h->endpoint = atomic_fetch_add_explicit(&hs->turn, 1, memory_order_relaxed) %
+	              hs->source.endpoint_count;
+	op->state = h;
+	return h;
+}
+
+static void http_op_destroy(struct http_op *h)
+{
+	if (h->in_flight)
+		stats_add(h->hs->store.stats, STAT_GETS_IN_FLIGHT, -1);
+	dialect_request_release(&h->request);
+	dialect_credentials_unref(h->credentials);
+	free(h->region);
+	buf_release(&h->body);
+	buf_release(&h->redirect);
+	list_page_release(&h->page);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+/* What was asked for is here; puts it where the caller finds it. */
+static void deliver(struct http_op *h)
+{
+	struct store_attr *attr = &h->answer.attr;
+
+	switch (h->kind) {
+	case HTTP_OP_LOOKUP:
+		attr->size_unknown = h->answer.content_length == DIALECT_UNKNOWN;
+		attr->size = attr->size_unknown ? 0 : h->answer.content_length;
+		container_of(h->op, struct store_lookup, op)->attr = *attr;
+		break;
+	case HTTP_OP_LIST:
+		list_page_finish(&h->page, list_of(h),
+		                 h->hs->store.capabilities & STORE_ORDERED_LIST);
+		break;
+	case HTTP_OP_PROBE_FILE:
+		attr->size = h->answer.range_total != DIALECT_UNKNOWN ? h->answer.range_total
+		                                                      : h->answer.content_length;
+		list_page_add(&h->page, h->call.key, strlen(h->call.key), attr);
+		list_page_finish(&h->page, list_of(h), false);
+		break;
+	case HTTP_OP_GET:
+		break;
+	}
+}
+
+/* The end of a pending operation. A cancel may still come while done() runs, so h lives until
+ * it has returned. */
+static void finish(struct http_op *h, int result)
+{
+	if (result)
+		http_report_failure(h, result);
+	else
+		deliver(h);
+	h->op->done(h->op, result);
+	http_op_destroy(h);
+}
+
+/* ---- an attempt ---- */
+
+static void reset_answer(struct http_op *h)
+{
+	dialect_answer_init(&h->answer);
+	buf_reset(&h->body);
+	list_page_release(&h->page);
+	h->checked = h->judged = h->too_big = h->late = false;
+	h->why = "";
+}
+
+/* Where the request goes: the endpoint, or where a redirect led; and who it may tell who we
+ * are. */
+static int build(struct http_op *h)
+{
+	const struct dialect *d = h->hs->dialect;
+	const void *config = h->hs->source.config;
+	struct dialect_session session = {h->credentials, h->region,
+	                                  clock_realtime(h->hs->store.clock)};
+	struct buf endpoint = BUF_INIT;
+	bool trusted = true;
+	int r;
+
+	dialect_request_release(&h->request);
+	d->endpoint(config, h->endpoint, h->region, &endpoint);
+	r = d->build(config, &h->call, endpoint.data, &h->request);
+	buf_release(&endpoint);
+	if (r)
+		return r;
+	if (h->redirect.length) {
+		trusted = d->trusts && d->trusts(config, h->redirect.data);
+		buf_reset(&h->request.url);
+		buf_add(&h->request.url, h->redirect.data, h->redirect.length);
+	}
+	if (d->sign && trusted)
+		d->sign(config, &session, &h->request);
+	return 0;
+}
+
+static void fill_net_request(struct http_op *h)
+{
+	size_t n = h->request.header_count;
+
+	for (size_t i = 0; i < n; i++)
+		h->headers[i] = h->request.headers[i];
+	h->headers[n++] = h->hs->user_agent;
+	h->net = (struct net_request){
+		.handler = &op_handler,
+		.method = h->request.method,
+		.url = h->request.url.data,
+		.headers = h->headers,
+		.header_count = n,
+	};
+	if (h->request.body.length) {
+		h->send = (struct iovec){h->request.body.data, h->request.body.length};
+		h->net.send = &h->send;
+		h->net.send_count = 1;
+	}
+}
+
+/* Hands the request to the loops. Once the lock is let go, h may be gone. */
+static int send(struct http_op *h)
+{
+	fill_net_request(h);
+	h->attempts++;
+	scoped_lock(&h->lock);
+	if (h->cancelled)
+		return -ECANCELED;
+	h->net.speculative = h->speculative;
+	h->state = HTTP_OP_ON_NET;
+	net_start(h->hs->net, &h->net);
+	return 0;
+}
+
+/* Returns 0 when the operation is under way, so that h is not the caller's any more, or
+ * -errno. */
+static int attempt(struct http_op *h, bool renew)
+{
+	int r;
+
+	reset_answer(h);
+	if (!(renew ? http_auth_renew(h) : http_auth_take(h)))
+		return 0;
+	if (h->kind == HTTP_OP_GET) {
+		struct store_get *get = get_of(h);
+
+		h->call.offset = get->offset + get->filled;
+		h->call.length = get->length - get->filled;
+	}
+	r = build(h);
+	return r ? r : send(h);
+}
+
+/* As attempt(), for an operation whose caller knows it to be pending. */
+static void go_on(struct http_op *h, bool renew)
+{
+	int r = attempt(h, renew);
+
+	if (r)
+		finish(h, r);
+}
+
+int http_op_start(struct http_op *h)
+{
+	int r;
+
+	if (h->probing)
+		h->deadline_ns = h->op->started_ns + MIN(h->hs->retry_timeout_ns, PROBE_TIMEOUT_NS);
+	if (h->kind == HTTP_OP_GET) {
+		stats_inc(h->hs->store.stats, STAT_GETS_IN_FLIGHT);
+		h->in_flight = true;
+	}
+	r = attempt(h, false);
+	if (r) {
+		http_report_failure(h, r);
+		http_op_destroy(h);
+	}
+	return r;
+}
+
+void http_op_authorized(struct http_op *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->state = HTTP_OP_DECIDING;
+	pthread_mutex_unlock(&h->lock);
+	/* Without fresh ones the old may still do: the service decides. */
+	go_on(h, false);
+}
+
+static void retry_now(struct net_timer *t)
+{
+	struct http_op *h = container_of(t, struct http_op, timer);
+	bool cancelled;
+
+	pthread_mutex_lock(&h->lock);
+	h->state = HTTP_OP_DECIDING;
+	cancelled = h->cancelled;
+	pthread_mutex_unlock(&h->lock);
+	if (cancelled)
+		finish(h, -ECANCELED);
+	else
+		go_on(h, false);
+}
+
+static void retry_later(struct http_op *h, uint64_t delay_ns)
+{
+	h->endpoint = (h->endpoint + 1) % h->hs->source.endpoint_count;
+	/* Where a redirect led may be what fails. */
+	buf_reset(&h->redirect);
+	h->redirects = 0;
+	scoped_lock(&h->lock);
+	h->state = HTTP_OP_ON_TIMER;
+	h->timer.fire = retry_now;
+	net_timer_set(h->hs->net, &h->timer, h->cancelled ? 0 : delay_ns);
+}
+
+/* ---- from other threads ---- */
+
+void http_op_cancel(struct http_op *h)
+{
+	scoped_lock(&h->lock);
+	if (h->cancelled)
+		return;
+	h->cancelled = true;
+	if (h->state == HTTP_OP_ON_NET)
+		net_cancel(h->hs->net, &h->net);
+	else if (h->state == HTTP_OP_ON_TIMER)
+		net_timer_hurry(h->hs->net, &h->timer);
+}
+
+void http_op_promote(struct http_op *h)
+{
+	scoped_lock(&h->lock);
+	if (!h->speculative)
+		return;
+	h->speculative = false;
+	if (h->state == HTTP_OP_ON_NET)
+		net_promote(h->hs->net, &h->net);
+}
+
+/* ---- the answer, on a loop's thread ---- */
+
+static struct http_op *op_of(struct net_request *r)
+{
+	return container_of(r, struct http_op, net);
+}
+
+static void on_header(struct net_request *r, const char *name, const char *value, size_t n)
+{
+	struct http_op *h = op_of(r);
+
+	h->answer.status = r->status;
+	answer_header(&h->answer, name, value, n);
+	if (h->hs->dialect->header)
+		h->hs->dialect->header(h->hs->source.config, &h->answer, name, value, n);
+	/* Header lines that never end are no stall to the loop. */
+	if (!h->late && now_of(h) > h->deadline_ns) {
+		h->late = true;
+		net_cancel(h->hs->net, r);
+	}
+}
+
+static int on_text(struct http_op *h, const void *data, size_t n, size_t max)
+{
+	if (n > max - h->body.length) {
+		buf_add(&h->body, data, max - h->body.length);
+		h->too_big = true;
+		return -EMSGSIZE;
+	}
+	buf_add(&h->body, data, n);
+	return 0;
+}
+
+static void check_answer(struct http_op *h)
+{
+	h->answer.status = h->net.status;
+	h->check = answer_check_get(&h->call, &h->answer, &h->why);
+	h->checked = true;
+}
+
+static int on_data(struct http_op *h, const void *data, size_t n)
+{
+	struct store_get *get;
+
+	if (!h->checked)
+		check_answer(h);
+	if (h->check != ANSWER_GOOD)
+		return -EBADMSG;
+	if (h->kind == HTTP_OP_PROBE_FILE)
+		return 0;
+	get = get_of(h);
+	if (n > get->length - get->filled) {
+		h->why = "more bytes came than were asked for";
+		return -EBADMSG;
+	}
+	memcpy((char *)get->buffer + get->filled, data, n);
+	get->filled += n;
+	if (get->filled - h->extended_at >= PROGRESS_STEP) {
+		h->extended_at = get->filled;
+		h->deadline_ns = now_of(h) + h->hs->retry_timeout_ns;
+	}
+	if (get->progress)
+		get->progress(get, get->filled);
+	return 0;
+}
+
+static int on_body(struct net_request *r, const void *data, size_t n)
+{
+	struct http_op *h = op_of(r);
+	int error;
+
+	if (!is_success(r->status))
+		error = on_text(h, data, n, ERROR_BODY_MAX);
+	else if (is_data(h))
+		error = on_data(h, data, n);
+	else
+		error = on_text(h, data, n, LIST_BODY_MAX);
+	if (!error && now_of(h) > h->deadline_ns) {
+		h->late = true;
+		error = -ETIMEDOUT;
+	}
+	return error;
+}
+
+/* ---- what is next ---- */
+
+static enum next fail(int *result, int error)
+{
+	*result = error;
+	return NEXT_FAIL;
+}
+
+static enum next later(int *result, int error)
+{
+	*result = error;
+	return NEXT_LATER;
+}
+
+/* F3: at most five, never from https to http. Whether the new place learns who we are is
+ * build()'s business. */
+static enum next follow(struct http_op *h, int *result)
+{
+	struct buf target = BUF_INIT;
+	struct url from, to;
+
+	*result = -EIO;
+	if (!h->answer.location[0]) {
+		h->why = "a redirect without a Location";
+		return NEXT_FAIL;
+	}
+	if (h->redirects++ == REDIRECTS_MAX) {
+		h->why = "more than 5 redirects";
+		return NEXT_FAIL;
+	}
+	if (url_resolve(h->request.url.data, h->answer.location, &target) ||
+	    url_split(h->request.url.data, &from) || url_split(target.data, &to)) {
+		h->why = "a redirect to what is no http URL";
+	} else if (from.secure && !to.secure) {
+		h->why = "a redirect from https to http, which is refused";
+	} else if (to.userinfo.n) {
+		h->why = "a redirect with a password in it, which is refused";
+	} else {
+		buf_release(&h->redirect);
+		h->redirect = target;
+		return NEXT_AT_ONCE;
+	}
+	buf_release(&target);
+	return NEXT_FAIL;
+}
+
+static enum next judge_refusal(struct http_op *h, int *result)
+{
+	const struct dialect *d = h->hs->dialect;
+
+	h->verdict = d->classify(h->hs->source.config, &h->call, &h->answer, h->body.data, h->body.length);
+	h->judged = true;
+	switch (h->verdict) {
+	case DIALECT_RETRY:
+		return later(result, -EIO);
+	case DIALECT_NOT_FOUND:
+	case DIALECT_NO_BUCKET:
+		return fail(result, -ENOENT);
+	case DIALECT_EXPIRED:
+		if (d->credentials && !h->auth_again)
+			return NEXT_RENEW;
+		return fail(result, -EACCES);
+	case DIALECT_DENIED:
+	case DIALECT_CLOCK_SKEW:
+		return fail(result, -EACCES);
+	case DIALECT_WRONG_REGION:
+		if (!h->answer.region[0] || h->regions++ == REGIONS_MAX)
+			return fail(result, -EIO);
+		http_auth_learn_region(h->hs, h->answer.region);
+		buf_reset(&h->redirect);
+		return NEXT_AT_ONCE;
+	case DIALECT_REDIRECT:
+		return follow(h, result);
+	case DIALECT_CHANGED:
+		return fail(result, -ESTALE);
+	case DIALECT_OUT_OF_RANGE:
+		/* Ranges lie inside the version that is believed in, so there is another one
+		 * now. An empty file has no first byte to probe. */
+		if (h->kind == HTTP_OP_PROBE_FILE && h->answer.range_total == 0)
+			return NEXT_DONE;
+		return fail(result, h->kind == HTTP_OP_GET ? -ESTALE : -EIO);
+	case DIALECT_AGAIN:
+		return h->again++ < AGAIN_MAX ? NEXT_AT_ONCE : fail(result, -EIO);
+	case DIALECT_UNSUPPORTED:
+		return fail(result, -EOPNOTSUPP);
+	case DIALECT_FATAL:
+		break;
+	}
+	return fail(result, -EIO);
+}
+
+/* The network's own failures. What a body brought before stays delivered. */
+static enum next judge_network(struct http_op *h, int *result)
+{
+	switch (h->net.error) {
+	case -ECONNREFUSED:
+	case -EHOSTUNREACH:
+		/* Whoever mounts with a misspelt host wants to know now. */
+		return h->probing && h->attempts >= 4 ? fail(result, -ETIMEDOUT)
+		                                      : later(result, -ETIMEDOUT);
+	case -ETIMEDOUT:
+		return later(result, -ETIMEDOUT);
+	case -EPROTO:
+		/* A certificate does not get better; a garbled answer may. */
+		return h->attempts < 3 ? later(result, -EIO) : fail(result, -EIO);
+	case -EINVAL:
+	case -ENOMEM:
+		return fail(result, h->net.error);
+	}
+	return later(result, -EIO);
+}
+
+static enum next judge_data(struct http_op *h, int *result)
+{
+	struct store_get *get;
+
+	if (!h->checked)
+		check_answer(h);
+	switch (h->check) {
+	case ANSWER_CHANGED:
+		return fail(result, -ESTALE);
+	case ANSWER_WRONG:
+		return later(result, -EIO);
+	case ANSWER_IGNORED_RANGE:
+		if (h->kind == HTTP_OP_GET)
+			return later(result, -EIO);
+		/* An empty file may be answered whole. */
+		return h->answer.content_length == 0 ? NEXT_DONE : fail(result, -EOPNOTSUPP);
+	case ANSWER_GOOD:
+		break;
+	}
+	if (h->net.error)
+		return judge_network(h, result);
+	if (h->kind == HTTP_OP_PROBE_FILE) {
+		if (h->answer.range_total == DIALECT_UNKNOWN &&
+		    (h->answer.status == 206 || h->answer.content_length == DIALECT_UNKNOWN)) {
+			h->why = "the server does not tell the file's size";
+			return fail(result, -EOPNOTSUPP);
+		}
+		return NEXT_DONE;
+	}
+	get = get_of(h);
+	if (get->filled < get->length) {
+		h->why = "the body ended early";
+		return later(result, -EIO);
+	}
+	return NEXT_DONE;
+}
+
+static enum next judge_list(struct http_op *h, int *result)
+{
+	int r;
+
+	if (h->too_big) {
+		h->why = "the listing's page exceeds 16 MiB";
+		return fail(result, -EIO);
+	}
+	if (h->net.error)
+		return judge_network(h, result);
+	r = h->hs->dialect->parse_list(h->hs->source.config, &h->call, &h->answer, h->body.data,
+	                               h->body.length, &h->page);
+	if (r == -ESTALE) {
+		h->why = "the listing repeats its continuation token";
+		return fail(result, -EIO);
+	}
+	if (r) {
+		h->why = "the answer is no listing";
+		return later(result, -EIO);
+	}
+	return NEXT_DONE;
+}
+
+static enum next judge(struct http_op *h, bool cancelled, int *result)
+{
+	int status = h->net.status;
+
+	h->answer.status = status;
+	if (cancelled)
+		return fail(result, -ECANCELED);
+	if (h->late)
+		return fail(result, -ETIMEDOUT);
+	if (!status)
+		return judge_network(h, result);
+	if (!is_success(status))
+		return judge_refusal(h, result);
+	if (is_data(h))
+		return judge_data(h, result);
+	if (h->kind == HTTP_OP_LIST)
+		return judge_list(h, result);
+	return h->net.error ? judge_network(h, result) : NEXT_DONE;
+}
+
+/* Full jitter over an exponential back-off; what the server asks for comes on top. */
+static uint64_t backoff(struct http_op *h)
+{
+	uint64_t window = 100 * NS_PER_MS << MIN(h->attempts - 1, 7), random;
+
+	crypto_random(&random, sizeof(random));
+	window = MIN(window, 10 * NS_PER_SECOND);
+	return h->answer.retry_after_ns + random % window;
+}
+
+static void on_done(struct net_request *r)
+{
+	struct http_op *h = op_of(r);
+	uint64_t delay = 0;
+	enum next next;
+	bool cancelled;
+	int result = 0;
+
+	pthread_mutex_lock(&h->lock);
+	h->state = HTTP_OP_DECIDING;
+	cancelled = h->cancelled;
+	pthread_mutex_unlock(&h->lock);
+
+	next = judge(h, cancelled, &result);
+	if (next == NEXT_LATER) {
+		delay = backoff(h);
+		if (now_of(h) + delay > h->deadline_ns)
+			next = NEXT_FAIL;
+	}
+	http_report_attempt(h, next != NEXT_DONE && next != NEXT_FAIL, next == NEXT_FAIL);
+	switch (next) {
+	case NEXT_DONE:
+		finish(h, 0);
+		break;
+	case NEXT_FAIL:
+		finish(h, result);
+		break;
+	case NEXT_LATER:
+		retry_later(h, delay);
+		break;
+	case NEXT_AT_ONCE:
+	case NEXT_RENEW:
+		go_on(h, next == NEXT_RENEW);
+		break;
+	}
+}
+
+static const struct net_handler op_handler = {
+	.header = on_header,
+	.body = on_body,
+	.done = on_done,
+};

@@ -1,0 +1,134 @@
+/* http_store.h - what the files of the http store share; private to it.
+ *
+ * http_store.c  life, configuration, the store's operations
+ * http_op.c     one operation: attempts, retries, redirects, cancelling
+ * http_auth.c   the credentials and the region that all operations share
+ * http_report.c sentences, statistics and log lines about what happened */
+#ifndef PAILFS_STORE_HTTP_STORE_H
+#define PAILFS_STORE_HTTP_STORE_H
+
+#include <pthread.h>
+#include "pailfs/base/dispatch.h"
+#include "pailfs/net.h"
+#include "pailfs/oplog.h"
+#include "src/store/dialect.h"
+#include "src/store/http_answer.h"
+#include "src/store/list_page.h"
+#include "src/store/store_impl.h"
+
+struct http_store {
+	struct store store; /* first: a struct store * is ours */
+
+	/* Constant after http_store_create. */
+	const struct dialect *dialect;
+	struct dialect_source source;
+	struct net *net;
+	struct oplog *oplog;
+	uint64_t retry_timeout_ns;
+	char *user_agent;             /* the header line */
+	struct dispatch *dispatch;    /* reads credentials; NULL: the dialect has none */
+
+	atomic_uint turn;             /* of endpoints */
+
+	pthread_mutex_t lock;
+	/* The lock's. */
+	struct dialect_credentials *credentials; /* NULL: anonymous */
+	char *region;
+	struct list auth_waiters;     /* struct http_op, waiting for the credentials */
+	bool auth_reading;            /* auth_task is posted or runs */
+	uint64_t auth_renew_ns;       /* monotonic: not read again before, unless refused */
+	struct dispatch_task auth_task;
+	struct {
+		uint64_t hash;        /* of what was said; 0: nothing */
+		uint64_t at_ns;
+	} said[16];                   /* the latest log lines, so that an outage is not one per request */
+};
+
+enum http_op_kind {
+	HTTP_OP_LOOKUP,
+	HTTP_OP_LIST,
+	HTTP_OP_GET,
+	HTTP_OP_PROBE_FILE, /* a GET of one byte that answers as a listing does */
+};
+
+/* Where an operation is. Exactly one thread works on it in DECIDING; in the others it belongs
+ * to whoever wakes it.
+ *
+ *	DECIDING    a callback of ours or the start runs it
+ *	ON_NET      between net_start and its done
+ *	ON_TIMER    until the timer has fired
+ *	ON_AUTH     in auth_waiters */
+enum http_op_state { HTTP_OP_DECIDING, HTTP_OP_ON_NET, HTTP_OP_ON_TIMER, HTTP_OP_ON_AUTH };
+
+struct http_op {
+	struct http_store *hs;
+	struct store_op *op;
+	enum http_op_kind kind;
+	struct list link;             /* auth_waiters */
+
+	pthread_mutex_t lock;         /* a leaf but for the loops' own: net is called with it held,
+	                               * so that a cancel meets a request that is started */
+	/* The lock's. */
+	enum http_op_state state;
+	bool cancelled, speculative;
+
+	/* Of the thread that runs the operation. */
+	struct dialect_call call;
+	struct dialect_request request;
+	struct dialect_answer answer;
+	struct dialect_credentials *credentials; /* what this attempt was signed with */
+	char *region;                 /* likewise */
+	struct net_request net;
+	const char *headers[DIALECT_MAX_HEADERS + 1];
+	struct iovec send;
+	struct net_timer timer;
+	struct buf body;              /* of a listing, or of an error */
+	struct list_page page;
+	struct buf redirect;          /* the URL to ask instead; empty: the endpoint */
+	size_t endpoint;
+	uint64_t deadline_ns;         /* monotonic: no attempt starts after it */
+	uint64_t extended_at;         /* value of filled when the deadline was last moved */
+	unsigned attempts, redirects, regions, again;
+	bool auth_again;              /* credentials were read anew for this operation */
+	bool in_flight;               /* counted in GETS_IN_FLIGHT */
+	bool probing;                 /* a mount's first question */
+	/* Of this attempt's answer. */
+	bool checked;
+	enum answer_check check;
+	bool too_big, late;
+	const char *why;              /* a few words on what is wrong with it; "" */
+	enum dialect_verdict verdict; /* valid when judged */
+	bool judged;
+};
+
+/* ---- http_op.c ---- */
+
+/* Makes an operation; the caller fills its call, then starts it, as store.h says of a start. */
+struct http_op *http_op_create(struct http_store *hs, struct store_op *op, enum http_op_kind kind);
+int http_op_start(struct http_op *h);
+/* A reading of the credentials has ended: goes on. */
+void http_op_authorized(struct http_op *h);
+void http_op_cancel(struct http_op *h);
+void http_op_promote(struct http_op *h);
+
+/* ---- http_auth.c ---- */
+
+/* Reads the first credentials; blocks. Returns 0 or -errno with a sentence. */
+int http_auth_open(struct http_store *hs, struct buf *error);
+void http_auth_close(struct http_store *hs);
+/* Takes what the next attempt signs with. Returns 1 when h has credentials and region, 0 when
+ * it waits for fresh ones (http_op_authorized follows). */
+int http_auth_take(struct http_op *h);
+/* The service refused h's credentials as expired: as http_auth_take, after they were read
+ * again, unless that has happened since h took them. */
+int http_auth_renew(struct http_op *h);
+void http_auth_learn_region(struct http_store *hs, const char *region);
+
+/* ---- http_report.c ---- */
+
+/* An attempt has ended: statistics and the operation log. */
+void http_report_attempt(struct http_op *h, bool retried, bool failed);
+/* The sentence of a final failure goes to op->error and, once, to the log. */
+void http_report_failure(struct http_op *h, int error);
+
+#endif
