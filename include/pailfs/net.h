@@ -22,8 +22,9 @@ struct net_config {
 	unsigned connections;        /* at most at once, all loops together */
 	unsigned connect_timeout_ms; /* until a connection (with TLS) stands */
 	unsigned stall_timeout_ms;   /* without a byte arriving or leaving */
-	const char *ca_file;         /* NULL: AWS_CA_BUNDLE, then the system's; net_create copies all strings */
-	bool http2;                  /* prior knowledge on http://, ALPN on https:// */
+	const char *
+		ca_file; /* NULL: AWS_CA_BUNDLE, then the system's; net_create copies all strings */
+	bool http2;      /* prior knowledge on http://, ALPN on https:// */
 	const char *user_agent;
 	struct stats *stats;
 	const struct clock *clock;
@@ -52,7 +53,8 @@ struct net_handler {
 	/* A header of the final answer; informational (1xx) answers are not shown. name is
 	 * NUL-terminated in lower case, value is trimmed and NUL-terminated; both are borrowed.
 	 * net_request.status is set already. NULL: not wanted. */
-	void (*header)(struct net_request *r, const char *name, const char *value, size_t value_length);
+	void (*header)(struct net_request *r, const char *name, const char *value,
+		       size_t value_length);
 	/* Body bytes, borrowed. 0 to go on, -errno to end the request with that error (the
 	 * connection is then closed). */
 	int (*body)(struct net_request *r, const void *data, size_t n);
@@ -65,31 +67,31 @@ struct net_request {
 	/* Set by the owner before net_start; strings and headers stay valid until done. */
 	const struct net_handler *handler;
 	enum net_method method;
-	const char *url;                   /* absolute, encoded; redirects are not followed */
-	const char *const *headers;        /* "Name: value" lines */
+	const char *url;            /* absolute, encoded; redirects are not followed */
+	const char *const *headers; /* "Name: value" lines */
 	size_t header_count;
-	const struct iovec *send;          /* the body of a PUT or POST; sent with Content-Length */
+	const struct iovec *send; /* the body of a PUT or POST; sent with Content-Length */
 	int send_count;
-	bool speculative;                  /* yields to those that are not when connections are short;
-	                                    * the loop's from net_start on */
+	bool speculative; /* yields to those that are not when connections are short;
+			   * the loop's from net_start on */
 
 	/* Set by the loop before done. */
-	int error;                         /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
-	                                    * (name not resolved), -ETIMEDOUT (no connection, or a
-	                                    * stall), -EPROTO (certificate, TLS, malformed HTTP),
-	                                    * -ECANCELED, or what body() returned */
-	char error_text[160];              /* curl's words for it; "" without an error */
-	int status;                        /* HTTP status; 0 when no answer came */
+	int error;            /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
+			       * (name not resolved), -ETIMEDOUT (no connection, or a
+			       * stall), -EPROTO (certificate, TLS, malformed HTTP),
+			       * -ECANCELED, or what body() returned */
+	char error_text[160]; /* curl's words for it; "" without an error */
+	int status;           /* HTTP status; 0 when no answer came */
 	/* Monotonic; 0: not reached. A request starts when it leaves the queue. */
 	uint64_t started_ns, first_byte_ns, finished_ns;
-	uint64_t received, sent;           /* payload bytes */
-	char remote[64];                   /* address:port that answered */
+	uint64_t received, sent; /* payload bytes */
+	char remote[64];         /* address:port that answered */
 
 	/* Private to net. */
 	struct net_message message;
-	struct net_loop *loop;             /* constant from net_start on */
-	struct list link;                  /* in the loop's queue; its thread */
-	struct transfer *transfer;         /* while it runs; the loop's thread */
+	struct net_loop *loop;     /* constant from net_start on */
+	struct list link;          /* in the loop's queue; its thread */
+	struct transfer *transfer; /* while it runs; the loop's thread */
 };
 
 /* Queues the request on the least busy loop; any thread. `done` always follows. What was sent

@@ -10,20 +10,20 @@
 struct transfer {
 	struct net_loop *loop;
 	CURL *easy;
-	struct list link;               /* the loop's running or idle */
-	struct net_request *request;    /* NULL while idle */
-	struct curl_slist *lines;       /* the request's header lines, in one block */
+	struct list link;            /* the loop's running or idle */
+	struct net_request *request; /* NULL while idle */
+	struct curl_slist *lines;    /* the request's header lines, in one block */
 	size_t line_capacity;
 
-	uint64_t active_ns;             /* when a byte last moved; from `connected` on */
-	int unsent;                     /* bytes in the kernel's send queue when last looked at */
+	uint64_t active_ns; /* when a byte last moved; from `connected` on */
+	int unsent;         /* bytes in the kernel's send queue when last looked at */
 	bool connected;
-	bool in_headers;                /* of the final answer */
-	size_t header_bytes;            /* of all answers, informational ones too */
-	int error;                      /* why we ended it, 0: we did not */
-	int send_index;                 /* the next byte to send */
+	bool in_headers;     /* of the final answer */
+	size_t header_bytes; /* of all answers, informational ones too */
+	int error;           /* why we ended it, 0: we did not */
+	int send_index;      /* the next byte to send */
 	size_t send_offset;
-	char text[CURL_ERROR_SIZE];     /* what curl or we say of the failure */
+	char text[CURL_ERROR_SIZE]; /* what curl or we say of the failure */
 };
 
 /* NULL when curl has no memory. */

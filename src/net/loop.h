@@ -22,32 +22,32 @@ struct net_loop {
 	struct net *net;
 	pthread_t thread;
 	int epoll_fd;
-	int wake_fd;                    /* an eventfd, watched edge-triggered and never read */
-	unsigned slots;                 /* transfers at once */
+	int wake_fd;    /* an eventfd, watched edge-triggered and never read */
+	unsigned slots; /* transfers at once */
 
-	atomic_uint load;               /* requests started and not done */
+	atomic_uint load; /* requests started and not done */
 
 	/* The lock's. */
 	pthread_mutex_t lock;
-	struct list inbox;              /* struct net_message */
-	bool asleep;                    /* in epoll_wait: a new message must wake it */
+	struct list inbox; /* struct net_message */
+	bool asleep;       /* in epoll_wait: a new message must wake it */
 	bool stopping;
 
 	/* The thread's. */
 	CURLM *multi;
-	uint64_t now_ns;                /* read once a round */
-	uint64_t curl_at_ns;            /* when curl wants to be called; UINT64_MAX: not */
-	uint64_t stall_at_ns;           /* when to look for stalled transfers; UINT64_MAX: never */
-	struct list waiting[2];         /* requests in the queue: demand, speculation */
-	struct list running, idle;      /* struct transfer */
+	uint64_t now_ns;           /* read once a round */
+	uint64_t curl_at_ns;       /* when curl wants to be called; UINT64_MAX: not */
+	uint64_t stall_at_ns;      /* when to look for stalled transfers; UINT64_MAX: never */
+	struct list waiting[2];    /* requests in the queue: demand, speculation */
+	struct list running, idle; /* struct transfer */
 	unsigned running_count;
 	struct timer_heap timers;
-	struct net_socket *sockets;     /* by descriptor */
+	struct net_socket *sockets; /* by descriptor */
 	size_t socket_count;
 };
 
 struct net {
-	struct net_config config;       /* its strings are copies */
+	struct net_config config; /* its strings are copies */
 	unsigned loop_count;
 	struct net_loop loops[];
 };
