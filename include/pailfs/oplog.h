@@ -5,6 +5,7 @@
 #define PAILFS_OPLOG_H
 
 #include <stdint.h>
+#include "pailfs/base/buf.h"
 #include "pailfs/base/stats.h"
 
 struct oplog;
@@ -26,5 +27,11 @@ int oplog_open(const char *path, struct stats *stats, struct oplog **out);
 void oplog_add(struct oplog *o, const struct oplog_entry *e);
 /* Writes what is queued and closes. NULL is fine. */
 void oplog_close(struct oplog *o);
+
+/* Reads such a file, compressed or not, and adds a table: requests, errors, bytes and the
+ * percentiles of their times, by operation and endpoint; lines that are none of ours are
+ * counted below it. Returns 0, or -errno (-EBADMSG: damaged, the table is of what came
+ * before). */
+int oplog_summary(const char *path, struct buf *out);
 
 #endif
