@@ -160,8 +160,11 @@ def data(name):
     return directory
 
 
-def awkward():
-    """{key: bytes}: names that are hard on quoting, XML, URLs, shells and C strings."""
+def awkward(controls=True):
+    """{key: bytes}: names that are hard on quoting, XML, URLs, shells and C strings.
+
+    Without controls: none that XML 1.0 cannot hold.
+    """
     names = [
         "plain", "with space", " leading space", "trailing space ", "two  spaces",
         "quote'single", 'quote"double', "back\\slash", "back`tick", "dollar$HOME",
