@@ -46,7 +46,7 @@ cache:store
 read:cache store policy
 file:read cache store policy names
 fs:file read names store policy cache
-ctl:
+ctl:oplog
 RULES
 
 for f in include/pailfs/*.h include/pailfs/base/*.h; do
