@@ -46,6 +46,7 @@ struct store_tree {
 	struct tree_object *root;
 	bool read_only;            /* what would change something is -EROFS */
 	bool network;              /* the backing reports write errors at close, as NFS does */
+	bool descriptors;          /* handles have one: values are local files */
 };
 
 struct tree_handle {

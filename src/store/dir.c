@@ -351,7 +351,7 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 	int fd, r;
 
 	*t = (struct dir_tree){
-		.base = {.ops = &dir_tree_ops, .read_only = read_only},
+		.base = {.ops = &dir_tree_ops, .read_only = read_only, .descriptors = true},
 		.assume = dir_identity_possible(),
 		.handle_make = dir_handle_make,
 	};

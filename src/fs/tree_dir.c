@@ -1,0 +1,114 @@
+/* tree_dir.c - listing the directories of local-backed stores. */
+#include "tree_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tree_opendir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct tree_state *t = tree_of(req);
+	struct inode *n = inode_get(t, ino);
+	struct tree_dir *d;
+	int r = n ? tree_opendir(n->object, &d) : -ESTALE;
+
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = handle_add(t, d);
+	if (fuse_reply_open(req, fi))
+		tree_closedir(t->tree, handle_remove(t, fi->fh));
+}
+
+void tree_releasedir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct tree_state *t = tree_of(req);
+	struct tree_dir *d = handle_remove(t, fi->fh);
+
+	if (d)
+		tree_closedir(t->tree, d);
+	fuse_reply_err(req, 0);
+}
+
+void tree_fsyncdir_op(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct tree_state *t = tree_of(req);
+	struct tree_dir *d = handle_get(t, fi->fh);
+
+	fuse_reply_err(req, d ? -tree_fsyncdir(t->tree, d, datasync) : EBADF);
+}
+
+/* A reply that is being filled. */
+struct listing {
+	fuse_req_t req;
+	struct tree_state *tree;
+	struct tree_object *dir;
+	char *data;
+	size_t size, used;
+};
+
+static bool add_entry(void *context, const char *name, uint64_t ino, mode_t type, off_t next)
+{
+	struct stat st = {.st_ino = ino, .st_mode = type};
+	struct listing *l = context;
+	size_t n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, &st, next);
+
+	if (n > l->size - l->used)
+		return false;
+	l->used += n;
+	return true;
+}
+
+/* With attributes. An entry that cannot be looked up (it went, or there is no descriptor
+ * left) is given with its type alone, and the kernel asks again when it needs more. */
+static bool add_entry_plus(void *context, const char *name, uint64_t ino, mode_t type, off_t next)
+{
+	struct fuse_entry_param e = {.attr = {.st_ino = ino, .st_mode = type}};
+	struct listing *l = context;
+	size_t left = l->size - l->used;
+	struct tree_object *o;
+	struct stat st;
+
+	/* Asked for its length first: a lookup that does not fit would have to be undone. */
+	if (fuse_add_direntry_plus(l->req, NULL, 0, name, NULL, 0) > left)
+		return false;
+	if (strcmp(name, ".") && strcmp(name, "..") && !tree_lookup(l->dir, name, &o, &st))
+		inode_entry(inode_remember(l->tree, o, &st), &st, &e);
+	l->used += fuse_add_direntry_plus(l->req, l->data + l->used, left, name, &e, next);
+	return true;
+}
+
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi,
+                 tree_entry_fn *add)
+{
+	struct tree_state *t = tree_of(req);
+	struct tree_dir *d = handle_get(t, fi->fh);
+	struct inode *n = inode_get(t, ino);
+	struct listing l = {.req = req, .tree = t, .size = size};
+	int r;
+
+	if (!d || !n) {
+		fuse_reply_err(req, EBADF);
+		return;
+	}
+	l.dir = n->object;
+	l.data = xmalloc(size);
+	r = tree_readdir(t->tree, d, offset, add, &l);
+	if (r && !l.used)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, l.data, l.used);
+	free(l.data);
+}
+
+void tree_readdir_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	list(req, ino, size, offset, fi, add_entry);
+}
+
+void tree_readdirplus_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                         struct fuse_file_info *fi)
+{
+	list(req, ino, size, offset, fi, add_entry_plus);
+}

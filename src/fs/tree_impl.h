@@ -1,0 +1,112 @@
+/* tree_impl.h - what the files of the tree family share: inodes and open handles of a
+ * local-backed store. */
+#ifndef PAILFS_FS_TREE_IMPL_H
+#define PAILFS_FS_TREE_IMPL_H
+
+#include <uthash.h>
+#include "pailfs/store_tree.h"
+#include "fs_impl.h"
+#include "slots.h"
+
+/* What is believed without asking. The backing is the truth and others may change it, so
+ * that is short (R2); a name that is absent is asked for each time, because somebody may
+ * be waiting for it to appear. */
+#define TREE_TIMEOUT 1.0
+
+struct inode_key {
+	dev_t dev;
+	ino_t ino;
+};
+
+/* What tells that a file's bytes may have changed. */
+struct inode_version {
+	off_t size;
+	struct timespec mtime, ctime;
+};
+
+/* An inode that the kernel refers to. */
+struct inode {
+	struct inode_key key;
+	uint64_t id;
+	uint64_t lookups;           /* tree_state.lock; how often the kernel was told of it */
+	struct tree_object *object; /* ours until the last lookup is forgotten */
+	struct inode_version told;   /* tree_state.lock; what the kernel was told last */
+	UT_hash_handle hh;          /* tree_state.lock */
+};
+
+struct tree_state {
+	struct store_tree *tree;
+	pthread_mutex_t lock;
+	struct slots inodes;        /* lock; by the nodeid */
+	struct inode *by_key;        /* lock */
+	pthread_mutex_t handle_lock;
+	struct slots handles;       /* handle_lock; of tree_handle and tree_dir */
+};
+
+static inline struct tree_state *tree_of(fuse_req_t req)
+{
+	return fs_of(req)->state;
+}
+
+/* ---- tree_inode.c ---- */
+
+int tree_state_create(struct fs *fs);
+void tree_state_destroy(struct fs *fs);
+
+/* The inode of an id, which stays as long as the kernel may use it: until it has forgotten
+ * it, which it does not while a request names it. NULL for an id that was never given. */
+struct inode *inode_get(struct tree_state *t, uint64_t id);
+/* The inode of an object that the kernel is told of now: takes the reference; the object may
+ * turn out to be known already. */
+struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st);
+void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);
+/* The kernel is told these attributes. */
+void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st);
+/* Whether they are what it was told last. */
+bool inode_was_told(struct tree_state *t, struct inode *n, const struct stat *st);
+
+uint64_t handle_add(struct tree_state *t, void *handle);
+void *handle_get(struct tree_state *t, uint64_t id);
+void *handle_remove(struct tree_state *t, uint64_t id);
+
+/* ---- tree_meta.c ---- */
+
+/* A caller in terms of the store, for the time of its request. */
+struct caller {
+	struct tree_caller base;
+	fuse_req_t req;
+};
+void caller_init(struct caller *c, fuse_req_t req);
+
+void inode_entry(const struct inode *n, const struct stat *st, struct fuse_entry_param *e);
+void tree_lookup_op(fuse_req_t req, fuse_ino_t parent, const char *name);
+void tree_forget_op(fuse_req_t req, fuse_ino_t ino, uint64_t lookups);
+void tree_forget_multi_op(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void tree_getattr_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi);
+void tree_readlink_op(fuse_req_t req, fuse_ino_t ino);
+void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
+void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void tree_unlink_op(fuse_req_t req, fuse_ino_t parent, const char *name);
+void tree_rmdir_op(fuse_req_t req, fuse_ino_t parent, const char *name);
+void tree_rename_op(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+                    const char *new_name, unsigned flags);
+void tree_link_op(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name);
+void tree_statfs_op(fuse_req_t req, fuse_ino_t ino);
+void tree_setxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+                      int flags);
+void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void tree_listxattr_op(fuse_req_t req, fuse_ino_t ino, size_t size);
+void tree_removexattr_op(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+/* ---- tree_dir.c ---- */
+
+void tree_opendir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void tree_readdir_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
+void tree_readdirplus_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                         struct fuse_file_info *fi);
+void tree_releasedir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void tree_fsyncdir_op(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+#endif

@@ -1,0 +1,167 @@
+/* tree_inode.c - which inodes of the backing the kernel refers to, and which handles it holds.
+ *
+ * A node is found by its id, and by device and inode number when a lookup meets it again: a
+ * hard link, or a name that was renamed. The node holds its object, and the object the
+ * backing's inode, so the number is not given to another file meanwhile. */
+#include "tree_impl.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pailfs/base/lock.h"
+
+/* A key is compared as bytes, so its padding must be zero. */
+static struct inode_key key_of(const struct stat *st)
+{
+	struct inode_key key;
+
+	memset(&key, 0, sizeof(key));
+	key.dev = st->st_dev;
+	key.ino = st->st_ino;
+	return key;
+}
+
+static struct inode_version version_of(const struct stat *st)
+{
+	return (struct inode_version){.size = st->st_size, .mtime = st->st_mtim, .ctime = st->st_ctim};
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+int tree_state_create(struct fs *fs)
+{
+	struct tree_state *t = xcalloc(1, sizeof(*t));
+	struct tree_object *root;
+	struct inode *n;
+	struct stat st;
+	int r;
+
+	t->tree = store_tree(fs->c.store);
+	root = t->tree->root;
+	r = tree_getattr(root, &st);
+	if (r) {
+		free(t);
+		return r;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_mutex_init(&t->handle_lock, NULL);
+	n = inode_remember(t, tree_object_ref(root), &st);
+	assert(n->id == FUSE_ROOT_ID);
+	fs->state = t;
+	return 0;
+}
+
+void tree_state_destroy(struct fs *fs)
+{
+	struct tree_state *t = fs->state;
+	uint32_t index = 0;
+	struct inode *n;
+
+	if (!t)
+		return;
+	/* An unmount tells of no forgotten nodes. Handles are released before it. */
+	HASH_CLEAR(hh, t->by_key);
+	while ((n = slots_next(&t->inodes, &index))) {
+		tree_object_unref(n->object);
+		free(n);
+	}
+	slots_release(&t->inodes);
+	slots_release(&t->handles);
+	pthread_mutex_destroy(&t->lock);
+	pthread_mutex_destroy(&t->handle_lock);
+	free(t);
+	fs->state = NULL;
+}
+
+/* ---- nodes ---- */
+
+struct inode *inode_get(struct tree_state *t, uint64_t id)
+{
+	scoped_lock(&t->lock);
+	return slots_get(&t->inodes, id);
+}
+
+struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st)
+{
+	struct inode_key key = key_of(st);
+	struct tree_object *spare = NULL;
+	struct inode *n;
+
+	pthread_mutex_lock(&t->lock);
+	HASH_FIND(hh, t->by_key, &key, sizeof(key), n);
+	if (n) {
+		spare = o;
+	} else {
+		n = xcalloc(1, sizeof(*n));
+		n->key = key;
+		n->object = o;
+		n->id = slots_add(&t->inodes, n);
+		HASH_ADD(hh, t->by_key, key, sizeof(key), n);
+	}
+	n->lookups++;
+	n->told = version_of(st);
+	pthread_mutex_unlock(&t->lock);
+	tree_object_unref(spare);
+	return n;
+}
+
+void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups)
+{
+	struct inode *n;
+
+	pthread_mutex_lock(&t->lock);
+	n = slots_get(&t->inodes, id);
+	if (n) {
+		n->lookups -= MIN(n->lookups, lookups);
+		if (n->lookups || id == FUSE_ROOT_ID) {
+			n = NULL;
+		} else {
+			HASH_DEL(t->by_key, n);
+			slots_remove(&t->inodes, id);
+		}
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (n) {
+		tree_object_unref(n->object);
+		free(n);
+	}
+}
+
+void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st)
+{
+	scoped_lock(&t->lock);
+	n->told = version_of(st);
+}
+
+bool inode_was_told(struct tree_state *t, struct inode *n, const struct stat *st)
+{
+	struct inode_version v = version_of(st);
+
+	scoped_lock(&t->lock);
+	return n->told.size == v.size && same_time(&n->told.mtime, &v.mtime) &&
+	       same_time(&n->told.ctime, &v.ctime);
+}
+
+/* ---- handles ---- */
+
+uint64_t handle_add(struct tree_state *t, void *handle)
+{
+	scoped_lock(&t->handle_lock);
+	return slots_add(&t->handles, handle);
+}
+
+void *handle_get(struct tree_state *t, uint64_t id)
+{
+	scoped_lock(&t->handle_lock);
+	return slots_get(&t->handles, id);
+}
+
+void *handle_remove(struct tree_state *t, uint64_t id)
+{
+	scoped_lock(&t->handle_lock);
+	return slots_remove(&t->handles, id);
+}

@@ -1,0 +1,306 @@
+/* tree_io.c - values of local-backed stores for the kernel, and the family's table.
+ *
+ * Where a handle has a descriptor, a reply to READ is spliced from it and a WRITE is spliced
+ * to it: the bytes never pass through this process. Otherwise they go through one buffer.
+ *
+ * What the kernel caches of a file is kept over an open if the backing still shows what the
+ * kernel was told last; otherwise the open drops it, and the attributes with it. So an open
+ * sees what others wrote to the backing before it, and in between the kernel asks again
+ * each TREE_TIMEOUT (R2). There is no write-back cache: a write is in the backing file when
+ * it returns, and what others wrote to the same page is not overwritten with old bytes.
+ *
+ * No lock operation is implemented, so the kernel keeps advisory locks itself (W13). */
+#include "tree_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+
+/* The handle of a request; answers it itself when there is none. */
+static struct tree_handle *handle_of(fuse_req_t req, struct fuse_file_info *fi)
+{
+	struct tree_handle *h = handle_get(tree_of(req), fi->fh);
+
+	if (!h)
+		fuse_reply_err(req, EBADF);
+	return h;
+}
+
+static void drop_handle(fuse_req_t req, uint64_t id)
+{
+	struct tree_handle *h = handle_remove(tree_of(req), id);
+
+	if (!h)
+		return;
+	stats_add(fs_of(req)->c.stats, STAT_OPEN_FILES, -1);
+	tree_close(h);
+}
+
+static void keep_handle(fuse_req_t req, struct tree_handle *h, struct fuse_file_info *fi)
+{
+	stats_inc(fs_of(req)->c.stats, STAT_OPEN_FILES);
+	fi->fh = handle_add(tree_of(req), h);
+}
+
+/* ---- opening ---- */
+
+static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct tree_state *t = tree_of(req);
+	struct inode *n = inode_get(t, ino);
+	struct tree_handle *h;
+	struct stat st;
+	int r = n ? tree_open(n->object, fi->flags, &h) : -ESTALE;
+
+	if (!r) {
+		r = tree_getattr(n->object, &st);
+		if (r)
+			tree_close(h);
+	}
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->keep_cache = inode_was_told(t, n, &st);
+	/* Attributes alone (the negative offset): that takes no page's lock, so a thread that
+	 * serves requests may do it. */
+	if (!fi->keep_cache)
+		fuse_lowlevel_notify_inval_inode(fs_of(req)->session, ino, -1, 0);
+	keep_handle(req, h, fi);
+	if (fuse_reply_open(req, fi))
+		drop_handle(req, fi->fh);
+}
+
+static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                      struct fuse_file_info *fi)
+{
+	struct tree_state *t = tree_of(req);
+	struct inode *dir = inode_get(t, parent), *n;
+	struct fuse_entry_param e;
+	struct tree_handle *h;
+	struct caller c;
+	struct stat st;
+	int r;
+
+	caller_init(&c, req);
+	r = dir ? tree_create(dir->object, name, fi->flags, mode, &c.base, &h, &st) : -ESTALE;
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	n = inode_remember(t, tree_object_ref(h->object), &st);
+	inode_entry(n, &st, &e);
+	keep_handle(req, h, fi);
+	if (fuse_reply_create(req, &e, fi)) {
+		drop_handle(req, fi->fh);
+		inode_forget(t, e.ino, 1);
+	}
+}
+
+static void flush_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct tree_handle *h;
+
+	/* ENOSYS tells the kernel not to ask again, which saves a request a close. */
+	if (!tree_of(req)->tree->network) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	h = handle_of(req, fi);
+	if (h)
+		fuse_reply_err(req, -tree_flush(h));
+}
+
+static void release_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	drop_handle(req, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* ---- reading and writing ---- */
+
+static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct tree_handle *h = handle_of(req, fi);
+	struct fuse_bufvec from = FUSE_BUFVEC_INIT(size);
+	ssize_t n;
+
+	if (!h)
+		return;
+	if (h->fd >= 0) {
+		from.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+		from.buf[0].fd = h->fd;
+		from.buf[0].pos = offset;
+		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, (int64_t)size);
+		fuse_reply_data(req, &from, FUSE_BUF_SPLICE_MOVE);
+		return;
+	}
+	from.buf[0].mem = malloc(size);
+	n = from.buf[0].mem ? tree_read(h, from.buf[0].mem, size, offset) : -ENOMEM;
+	if (n < 0) {
+		fuse_reply_err(req, (int)-n);
+	} else {
+		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, n);
+		fuse_reply_buf(req, from.buf[0].mem, (size_t)n);
+	}
+	free(from.buf[0].mem);
+}
+
+static ssize_t splice_to(struct tree_handle *h, struct fuse_bufvec *in, off_t offset)
+{
+	struct fuse_bufvec to = FUSE_BUFVEC_INIT(fuse_buf_size(in));
+
+	to.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	to.buf[0].fd = h->fd;
+	to.buf[0].pos = offset;
+	return fuse_buf_copy(&to, in, 0);
+}
+
+/* Through memory: where there is no descriptor, and to append. */
+static ssize_t copy_to(struct tree_handle *h, struct fuse_bufvec *in, off_t offset, bool append)
+{
+	struct fuse_bufvec copy = FUSE_BUFVEC_INIT(fuse_buf_size(in));
+	bool in_memory = in->count == 1 && !(in->buf[0].flags & FUSE_BUF_IS_FD);
+	ssize_t n = (ssize_t)copy.buf[0].size;
+
+	if (in_memory) {
+		copy.buf[0].mem = in->buf[0].mem;
+	} else {
+		copy.buf[0].mem = malloc(copy.buf[0].size);
+		n = copy.buf[0].mem ? fuse_buf_copy(&copy, in, 0) : -ENOMEM;
+	}
+	if (n > 0)
+		n = append ? tree_append(h, copy.buf[0].mem, (size_t)n)
+		           : tree_write(h, copy.buf[0].mem, (size_t)n, offset);
+	if (!in_memory)
+		free(copy.buf[0].mem);
+	return n;
+}
+
+static void write_op(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t offset,
+                     struct fuse_file_info *fi)
+{
+	struct tree_handle *h = handle_of(req, fi);
+	/* The offset of an O_APPEND write is where the kernel believes the end to be, which
+	 * another process may have moved. Pages of a mapping have their place. */
+	bool append = (fi->flags & O_APPEND) && !fi->writepage;
+	ssize_t n;
+
+	if (!h)
+		return;
+	n = h->fd >= 0 && !append ? splice_to(h, in, offset) : copy_to(h, in, offset, append);
+	if (n < 0) {
+		fuse_reply_err(req, (int)-n);
+		return;
+	}
+	stats_add(fs_of(req)->c.stats, STAT_WRITTEN_BYTES, n);
+	fuse_reply_write(req, (size_t)n);
+}
+
+static void fsync_op(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct tree_handle *h = handle_of(req, fi);
+
+	if (h)
+		fuse_reply_err(req, -tree_fsync(h, datasync));
+}
+
+static void fallocate_op(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+                         struct fuse_file_info *fi)
+{
+	struct tree_handle *h = handle_of(req, fi);
+
+	if (h)
+		fuse_reply_err(req, -tree_fallocate(h, mode, offset, length));
+}
+
+static void lseek_op(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	struct tree_handle *h = handle_of(req, fi);
+	off_t r;
+
+	if (!h)
+		return;
+	r = tree_seek(h, offset, whence);
+	if (r < 0)
+		fuse_reply_err(req, (int)-r);
+	else
+		fuse_reply_lseek(req, r);
+}
+
+static void copy_file_range_op(fuse_req_t req, fuse_ino_t ino_in, off_t offset_in,
+                               struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t offset_out,
+                               struct fuse_file_info *fi_out, size_t length, int flags)
+{
+	struct tree_handle *in = handle_of(req, fi_in), *out;
+	ssize_t n;
+
+	if (!in)
+		return;
+	out = handle_of(req, fi_out);
+	if (!out)
+		return;
+	n = tree_copy_range(in, offset_in, out, offset_out, length);
+	if (n < 0)
+		fuse_reply_err(req, (int)-n);
+	else
+		fuse_reply_write(req, (size_t)n);
+}
+
+/* ---- the family ---- */
+
+static void init(struct fs *fs, struct fuse_conn_info *conn)
+{
+	const struct store_tree *tree = store_tree(fs->c.store);
+	unsigned want = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_WRITE |
+	                FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+	                FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO;
+
+	conn->want |= want & conn->capable;
+	/* suid and sgid bits are for the kernel to clear: it knows who writes. */
+	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE);
+	/* Only a descriptor at the other end makes a pipe worth its system calls. */
+	if (!tree->descriptors)
+		conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+}
+
+const struct fs_family fs_tree = {
+	.create = tree_state_create,
+	.destroy = tree_state_destroy,
+	.init = init,
+	.ops = {
+		.lookup = tree_lookup_op,
+		.forget = tree_forget_op,
+		.forget_multi = tree_forget_multi_op,
+		.getattr = tree_getattr_op,
+		.setattr = tree_setattr_op,
+		.readlink = tree_readlink_op,
+		.mknod = tree_mknod_op,
+		.mkdir = tree_mkdir_op,
+		.symlink = tree_symlink_op,
+		.unlink = tree_unlink_op,
+		.rmdir = tree_rmdir_op,
+		.rename = tree_rename_op,
+		.link = tree_link_op,
+		.statfs = tree_statfs_op,
+		.setxattr = tree_setxattr_op,
+		.getxattr = tree_getxattr_op,
+		.listxattr = tree_listxattr_op,
+		.removexattr = tree_removexattr_op,
+		.opendir = tree_opendir_op,
+		.readdir = tree_readdir_op,
+		.readdirplus = tree_readdirplus_op,
+		.releasedir = tree_releasedir_op,
+		.fsyncdir = tree_fsyncdir_op,
+		.open = open_op,
+		.create = create_op,
+		.read = read_op,
+		.write_buf = write_op,
+		.flush = flush_op,
+		.release = release_op,
+		.fsync = fsync_op,
+		.fallocate = fallocate_op,
+		.lseek = lseek_op,
+		.copy_file_range = copy_file_range_op,
+	},
+};

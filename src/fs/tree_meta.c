@@ -1,0 +1,329 @@
+/* tree_meta.c - names and attributes of local-backed stores for the kernel.
+ *
+ * Each operation is one or two calls of the store in the thread that serves the request. The
+ * kernel has checked permissions (default_permissions); what the daemon adds is that new
+ * files belong to the caller (W16). */
+#include "tree_impl.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+static int caller_groups(const struct tree_caller *base, gid_t *list, int max)
+{
+	const struct caller *c = container_of(base, const struct caller, base);
+
+	return fuse_req_getgroups(c->req, max, list);
+}
+
+void caller_init(struct caller *c, fuse_req_t req)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(req);
+
+	c->base = (struct tree_caller){.uid = context->uid, .gid = context->gid, .groups = caller_groups};
+	c->req = req;
+}
+
+/* What an id stands for; answers the request itself when it stands for nothing. */
+static struct inode *inode_of(fuse_req_t req, fuse_ino_t ino)
+{
+	struct inode *n = inode_get(tree_of(req), ino);
+
+	if (!n)
+		fuse_reply_err(req, ESTALE);
+	return n;
+}
+
+void inode_entry(const struct inode *n, const struct stat *st, struct fuse_entry_param *e)
+{
+	*e = (struct fuse_entry_param){
+		.ino = n->id,
+		.attr = *st,
+		.attr_timeout = TREE_TIMEOUT,
+		.entry_timeout = TREE_TIMEOUT,
+	};
+}
+
+/* Takes the reference of o. */
+static void reply_entry(fuse_req_t req, int r, struct tree_object *o, const struct stat *st)
+{
+	struct tree_state *t = tree_of(req);
+	struct fuse_entry_param e;
+	struct inode *n;
+
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	n = inode_remember(t, o, st);
+	inode_entry(n, st, &e);
+	if (fuse_reply_entry(req, &e))
+		inode_forget(t, e.ino, 1);
+}
+
+void tree_lookup_op(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct inode *dir = inode_of(req, parent);
+	struct tree_object *o = NULL;
+	struct stat st;
+	int r;
+
+	if (!dir)
+		return;
+	r = tree_lookup(dir->object, name, &o, &st);
+	reply_entry(req, r, o, &st);
+}
+
+void tree_forget_op(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
+{
+	inode_forget(tree_of(req), ino, lookups);
+	fuse_reply_none(req);
+}
+
+void tree_forget_multi_op(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		inode_forget(tree_of(req), forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+/* ---- attributes ---- */
+
+static void reply_attr(fuse_req_t req, int r, struct inode *n, const struct stat *st)
+{
+	if (r) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	inode_tell(tree_of(req), n, st);
+	fuse_reply_attr(req, st, TREE_TIMEOUT);
+}
+
+void tree_getattr_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode *n = inode_of(req, ino);
+	struct stat st;
+
+	if (n)
+		reply_attr(req, tree_getattr(n->object, &st), n, &st);
+}
+
+static struct timespec time_of(int what, int set, int now, struct timespec given)
+{
+	if (what & now)
+		return (struct timespec){.tv_nsec = UTIME_NOW};
+	return what & set ? given : (struct timespec){.tv_nsec = UTIME_OMIT};
+}
+
+static void change_of(const struct stat *st, int what, struct tree_change *change)
+{
+	*change = (struct tree_change){.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid,
+	                               .size = st->st_size};
+	if (what & FUSE_SET_ATTR_MODE)
+		change->what |= TREE_SET_MODE;
+	if (what & FUSE_SET_ATTR_UID)
+		change->what |= TREE_SET_UID;
+	if (what & FUSE_SET_ATTR_GID)
+		change->what |= TREE_SET_GID;
+	if (what & FUSE_SET_ATTR_SIZE)
+		change->what |= TREE_SET_SIZE;
+	if (what & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME |
+	            FUSE_SET_ATTR_MTIME_NOW))
+		change->what |= TREE_SET_TIMES;
+	change->times[0] = time_of(what, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, st->st_atim);
+	change->times[1] = time_of(what, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, st->st_mtim);
+}
+
+void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi)
+{
+	struct inode *n = inode_of(req, ino);
+	struct tree_handle *h = NULL;
+	struct tree_change change;
+	struct stat after;
+
+	if (!n)
+		return;
+	change_of(st, what, &change);
+	/* The kernel names a handle for fchmod and futimens too, whatever its mode. */
+	if (fi)
+		h = handle_get(tree_of(req), fi->fh);
+	if (h && !h->writable)
+		h = NULL;
+	reply_attr(req, tree_setattr(n->object, &change, h, &after), n, &after);
+}
+
+void tree_readlink_op(fuse_req_t req, fuse_ino_t ino)
+{
+	struct inode *n = inode_of(req, ino);
+	char target[PATH_MAX];
+	ssize_t r;
+
+	if (!n)
+		return;
+	r = tree_readlink(n->object, target, sizeof(target) - 1);
+	if (r < 0) {
+		fuse_reply_err(req, (int)-r);
+		return;
+	}
+	target[r] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
+void tree_statfs_op(fuse_req_t req, fuse_ino_t ino)
+{
+	struct inode *n = inode_of(req, ino);
+	struct statvfs st;
+	int r;
+
+	if (!n)
+		return;
+	r = tree_statfs(n->object, &st);
+	if (r)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_statfs(req, &st);
+}
+
+/* ---- making and removing ---- */
+
+void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	struct inode *dir = inode_of(req, parent);
+	struct tree_object *o = NULL;
+	struct caller c;
+	struct stat st;
+	int r;
+
+	if (!dir)
+		return;
+	caller_init(&c, req);
+	r = tree_mknod(dir->object, name, mode, device, &c.base, &o, &st);
+	reply_entry(req, r, o, &st);
+}
+
+void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct inode *dir = inode_of(req, parent);
+	struct tree_object *o = NULL;
+	struct caller c;
+	struct stat st;
+	int r;
+
+	if (!dir)
+		return;
+	caller_init(&c, req);
+	r = tree_mkdir(dir->object, name, mode, &c.base, &o, &st);
+	reply_entry(req, r, o, &st);
+}
+
+void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct inode *dir = inode_of(req, parent);
+	struct tree_object *o = NULL;
+	struct caller c;
+	struct stat st;
+	int r;
+
+	if (!dir)
+		return;
+	caller_init(&c, req);
+	r = tree_symlink(dir->object, name, target, &c.base, &o, &st);
+	reply_entry(req, r, o, &st);
+}
+
+void tree_unlink_op(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct inode *dir = inode_of(req, parent);
+
+	if (dir)
+		fuse_reply_err(req, -tree_unlink(dir->object, name));
+}
+
+void tree_rmdir_op(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct inode *dir = inode_of(req, parent);
+
+	if (dir)
+		fuse_reply_err(req, -tree_rmdir(dir->object, name));
+}
+
+void tree_rename_op(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+                    const char *new_name, unsigned flags)
+{
+	struct inode *from = inode_of(req, parent), *to;
+
+	if (!from)
+		return;
+	to = inode_of(req, new_parent);
+	if (to)
+		fuse_reply_err(req, -tree_rename(from->object, name, to->object, new_name, flags));
+}
+
+void tree_link_op(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
+{
+	struct inode *n = inode_of(req, ino), *dir;
+	struct stat st;
+	int r;
+
+	if (!n)
+		return;
+	dir = inode_of(req, new_parent);
+	if (!dir)
+		return;
+	r = tree_link(n->object, dir->object, new_name, &st);
+	reply_entry(req, r, r ? NULL : tree_object_ref(n->object), &st);
+}
+
+/* ---- extended attributes ---- */
+
+/* Answers a question for bytes, or for their number (size 0). */
+static void reply_bytes(fuse_req_t req, ssize_t r, const char *bytes, size_t size)
+{
+	if (r < 0)
+		fuse_reply_err(req, (int)-r);
+	else if (!size)
+		fuse_reply_xattr(req, (size_t)r);
+	else
+		fuse_reply_buf(req, bytes, (size_t)r);
+}
+
+void tree_setxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+                      int flags)
+{
+	struct inode *n = inode_of(req, ino);
+
+	if (n)
+		fuse_reply_err(req, -tree_setxattr(n->object, name, value, size, flags));
+}
+
+void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct inode *n = inode_of(req, ino);
+	char *value;
+
+	if (!n)
+		return;
+	value = size ? xmalloc(size) : NULL;
+	reply_bytes(req, tree_getxattr(n->object, name, value, size), value, size);
+	free(value);
+}
+
+void tree_listxattr_op(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct inode *n = inode_of(req, ino);
+	char *list;
+
+	if (!n)
+		return;
+	list = size ? xmalloc(size) : NULL;
+	reply_bytes(req, tree_listxattr(n->object, list, size), list, size);
+	free(list);
+}
+
+void tree_removexattr_op(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct inode *n = inode_of(req, ino);
+
+	if (n)
+		fuse_reply_err(req, -tree_removexattr(n->object, name));
+}
