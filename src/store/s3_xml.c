@@ -1,0 +1,334 @@
+/* s3_xml.c - S3's documents, over expat.
+ *
+ * `struct document` is the part that all share: it keeps the names of the elements that are
+ * open, gathers the text of the innermost one and calls back at the end of each element with
+ * both. A result is read by matching (depth, name), so unknown elements fall through,
+ * wherever a server puts them.
+ *
+ * Keys wait undecoded until the end of the document, because a server may say
+ * <EncodingType> behind the keys, and one of them decides how '+' is meant: AWS and minio
+ * write a space as '+' (and a plus as %2B), others write %20 and may leave a plus alone. So a
+ * page in which any key has %20 takes '+' for itself. */
+#include "src/store/s3_xml.h"
+
+#include <errno.h>
+#include <expat.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pailfs/base/xalloc.h"
+#include "src/store/dialect.h"
+
+#define MAX_NAME 32
+
+struct document {
+	XML_Parser parser;
+	unsigned depth;                             /* elements that are open */
+	char names[S3_XML_MAX_DEPTH + 1][MAX_NAME]; /* [1] is the root; without a namespace's prefix */
+	struct buf text;                            /* of the innermost element, since its last child */
+	bool cut;                                   /* text was longer than the limit */
+	bool refused;                               /* stop: a limit or a callback said no */
+	/* At the start and the end of each element, with its name in names[depth]. */
+	void (*start)(struct document *d);
+	void (*end)(struct document *d);
+	void *result;
+};
+
+static void document_refuse(struct document *d)
+{
+	d->refused = true;
+	XML_StopParser(d->parser, XML_FALSE);
+}
+
+static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Char **attributes)
+{
+	struct document *d = data;
+	const char *colon = strrchr(name, ':');
+
+	if (d->refused)
+		return;
+	if (d->depth == S3_XML_MAX_DEPTH) {
+		document_refuse(d);
+		return;
+	}
+	d->depth++;
+	if (colon)
+		name = colon + 1;
+	/* No name that means something is as long as the limit: one that is cut matches none. */
+	strncpy(d->names[d->depth], name, MAX_NAME - 1);
+	d->names[d->depth][MAX_NAME - 1] = '\0';
+	buf_reset(&d->text);
+	d->cut = false;
+	if (d->start)
+		d->start(d);
+}
+
+static void XMLCALL end_element(void *data, const XML_Char *name)
+{
+	struct document *d = data;
+
+	if (d->refused)
+		return;
+	d->end(d);
+	buf_reset(&d->text);
+	d->cut = false;
+	d->depth--;
+}
+
+static void XMLCALL add_text(void *data, const XML_Char *s, int n)
+{
+	struct document *d = data;
+
+	if (d->refused || d->cut)
+		return;
+	if (d->text.length + (size_t)n > S3_XML_MAX_TEXT)
+		d->cut = true;
+	else
+		buf_add(&d->text, s, (size_t)n);
+}
+
+static void XMLCALL refuse_doctype(void *data, const XML_Char *name, const XML_Char *system_id,
+                                   const XML_Char *public_id, int has_internal_subset)
+{
+	document_refuse(data);
+}
+
+static bool at(const struct document *d, unsigned depth, const char *name)
+{
+	return d->depth == depth && strcmp(d->names[depth], name) == 0;
+}
+
+/* Returns 0 when the whole body was one well-formed document within the limits. */
+static int document_parse(struct document *d, const char *body, size_t n)
+{
+	int result = 0;
+
+	if (n > INT32_MAX)
+		return -EBADMSG;
+	d->parser = XML_ParserCreate(NULL);
+	if (!d->parser)
+		return -ENOMEM;
+	buf_init(&d->text);
+	XML_SetUserData(d->parser, d);
+	XML_SetElementHandler(d->parser, start_element, end_element);
+	XML_SetCharacterDataHandler(d->parser, add_text);
+	XML_SetStartDoctypeDeclHandler(d->parser, refuse_doctype);
+	if (XML_Parse(d->parser, body, (int)n, XML_TRUE) != XML_STATUS_OK || d->refused)
+		result = -EBADMSG;
+	XML_ParserFree(d->parser);
+	buf_release(&d->text);
+	return result;
+}
+
+/* ---- listings ---- */
+
+struct raw_entry {
+	size_t key, length; /* in listing.keys; length SIZE_MAX: there was none that can be used */
+	struct store_attr attr;
+};
+
+struct listing {
+	struct raw_entry *entries;
+	size_t count, capacity;
+	struct buf keys;
+	struct buf token;
+	bool is_listing, truncated, encoded;
+};
+
+static void copy_text(char *out, size_t size, const struct buf *text)
+{
+	size_t n = MIN(text->length, size - 1);
+
+	memcpy(out, text->data, n);
+	out[n] = '\0';
+}
+
+/* An ETag that does not fit is unknown rather than cut. Some servers leave its quotes out of
+ * listings; it is the same tag as the one in their headers. */
+static void set_etag(struct store_attr *attr, const struct buf *text)
+{
+	bool quoted = text->length && (text->data[0] == '"' || !strncmp(text->data, "W/\"", 3));
+
+	if (!text->length || text->length + 2 >= sizeof(attr->etag))
+		attr->etag[0] = '\0';
+	else if (quoted)
+		copy_text(attr->etag, sizeof(attr->etag), text);
+	else
+		snprintf(attr->etag, sizeof(attr->etag), "\"%s\"", text->data);
+}
+
+static void list_start(struct document *d)
+{
+	struct listing *l = d->result;
+	struct raw_entry *e;
+
+	if (at(d, 1, "ListBucketResult")) {
+		l->is_listing = true;
+		return;
+	}
+	if (!at(d, 2, "Contents") && !at(d, 2, "CommonPrefixes"))
+		return;
+	if (l->count == S3_XML_MAX_ENTRIES) {
+		document_refuse(d);
+		return;
+	}
+	if (l->count == l->capacity) {
+		l->capacity = l->capacity ? 2 * l->capacity : 1024;
+		l->entries = xrealloc(l->entries, l->capacity, sizeof(*l->entries));
+	}
+	e = &l->entries[l->count++];
+	*e = (struct raw_entry){.length = SIZE_MAX};
+	e->attr.is_prefix = at(d, 2, "CommonPrefixes");
+	e->attr.size_unknown = !e->attr.is_prefix;
+}
+
+static void list_entry_end(struct document *d)
+{
+	struct listing *l = d->result;
+	struct raw_entry *e = &l->entries[l->count - 1];
+
+	if (at(d, 3, e->attr.is_prefix ? "Prefix" : "Key")) {
+		if (d->cut)
+			return;
+		e->key = l->keys.length;
+		e->length = d->text.length;
+		buf_add(&l->keys, d->text.data, d->text.length);
+	} else if (e->attr.is_prefix) {
+		return;
+	} else if (at(d, 3, "Size")) {
+		e->attr.size_unknown =
+		        dialect_parse_number(d->text.data, d->text.length, &e->attr.size) < 0;
+	} else if (at(d, 3, "ETag")) {
+		set_etag(&e->attr, &d->text);
+	} else if (at(d, 3, "LastModified")) {
+		e->attr.mtime_ns = dialect_parse_date(d->text.data, d->text.length);
+	} else if (at(d, 3, "StorageClass")) {
+		copy_text(e->attr.storage_class, sizeof(e->attr.storage_class), &d->text);
+	}
+}
+
+static void list_end(struct document *d)
+{
+	struct listing *l = d->result;
+
+	if (d->depth == 3 &&
+	    (!strcmp(d->names[2], "Contents") || !strcmp(d->names[2], "CommonPrefixes"))) {
+		list_entry_end(d);
+	} else if (at(d, 2, "IsTruncated")) {
+		l->truncated = !strcmp(d->text.data, "true");
+	} else if (at(d, 2, "EncodingType")) {
+		l->encoded = !strcmp(d->text.data, "url");
+	} else if (at(d, 2, "NextContinuationToken")) {
+		if (d->cut) {
+			document_refuse(d);
+			return;
+		}
+		buf_reset(&l->token);
+		buf_add(&l->token, d->text.data, d->text.length);
+	}
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* In place; a '%' that begins no byte stands for itself. Returns the new length. */
+static size_t decode_key(char *key, size_t n, bool plus_is_space)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int high, low;
+
+		if (key[i] == '%' && i + 2 < n && (high = hex_digit(key[i + 1])) >= 0 &&
+		    (low = hex_digit(key[i + 2])) >= 0) {
+			key[out++] = (char)(high << 4 | low);
+			i += 2;
+		} else if (key[i] == '+' && plus_is_space) {
+			key[out++] = ' ';
+		} else {
+			key[out++] = key[i];
+		}
+	}
+	return out;
+}
+
+static void listing_deliver(struct listing *l, struct list_page *page)
+{
+	bool plus_is_space = !memmem(l->keys.data, l->keys.length, "%20", 3);
+
+	for (size_t i = 0; i < l->count; i++) {
+		struct raw_entry *e = &l->entries[i];
+		char *key = l->keys.data + e->key;
+
+		if (e->length == SIZE_MAX)
+			goto unusable;
+		if (l->encoded)
+			e->length = decode_key(key, e->length, plus_is_space);
+		if (e->length && key[e->length - 1] == '/')
+			e->attr.is_prefix = true;
+		else if (e->attr.is_prefix)
+			goto unusable;
+		list_page_add(page, key, e->length, &e->attr);
+		continue;
+unusable:
+		page->unusable++;
+	}
+	if (l->truncated)
+		list_page_continue(page, l->token.data, l->token.length);
+}
+
+int s3_xml_parse_list(const char *body, size_t n, struct list_page *page)
+{
+	struct listing l = {.keys = BUF_INIT, .token = BUF_INIT};
+	struct document d = {.start = list_start, .end = list_end, .result = &l};
+	int result = document_parse(&d, body, n);
+
+	if (!result && (!l.is_listing || (l.truncated && !l.token.length)))
+		result = -EBADMSG;
+	if (!result)
+		listing_deliver(&l, page);
+	free(l.entries);
+	buf_release(&l.keys);
+	buf_release(&l.token);
+	return result;
+}
+
+/* ---- errors ---- */
+
+static void error_end(struct document *d)
+{
+	struct s3_error *e = d->result;
+	const struct {
+		const char *name;
+		char *out;
+		size_t size;
+	} fields[] = {
+	        {"Code", e->code, sizeof(e->code)},
+	        {"Message", e->message, sizeof(e->message)},
+	        {"Region", e->region, sizeof(e->region)},
+	        {"Endpoint", e->endpoint, sizeof(e->endpoint)},
+	        {"RequestId", e->request_id, sizeof(e->request_id)},
+	};
+
+	if (d->depth != 2 || strcmp(d->names[1], "Error"))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (at(d, 2, fields[i].name))
+			copy_text(fields[i].out, fields[i].size, &d->text);
+}
+
+int s3_xml_parse_error(const char *body, size_t n, struct s3_error *error)
+{
+	struct document d = {.end = error_end, .result = error};
+	int result;
+
+	memset(error, 0, sizeof(*error));
+	result = document_parse(&d, body, n);
+	return result ? result : error->code[0] ? 0 : -EBADMSG;
+}
