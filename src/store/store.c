@@ -26,6 +26,9 @@ struct store_kind {
 };
 
 static const struct store_kind kinds[] = {
+#ifdef HAVE_STORE_S3
+	{"s3://", "", .dialect = &dialect_s3},
+#endif
 #ifdef HAVE_STORE_HTTP
 	{"http://", "", .dialect = &dialect_http},
 	{"https://", "", .dialect = &dialect_http},
