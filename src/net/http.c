@@ -16,11 +16,10 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include "src/net/header.h"
 
 /* Less than curl's own limit (300 KiB in newer versions), so that ours is the one met. */
 #define HEADER_BYTES_MAX (256u << 10)
-#define RECEIVE_BUFFER (256l << 10)
-#define SEND_BUFFER (256l << 10)
 
 /* The handler ended it, or we did: curl is told to stop and this is what is reported. */
 static size_t give_up(struct transfer *t, int error, const char *text)
@@ -32,34 +31,17 @@ static size_t give_up(struct transfer *t, int error, const char *text)
 
 static void show_header(struct net_request *r, const char *line, size_t n)
 {
-	char name[128];
-	const char *colon = memchr(line, ':', n), *value, *end = line + n;
-	size_t name_length;
+	struct header h;
+	char small[512], *value; /* most values fit; the line is curl's, with no NUL after it */
 
-	if (!colon || !r->handler->header)
+	if (!r->handler->header || !header_parse(line, n, &h))
 		return;
-	name_length = (size_t)(colon - line);
-	/* A continuation line, or a name that nobody can ask for. */
-	if (name_length == 0 || name_length >= sizeof(name) || *line == ' ' || *line == '\t')
-		return;
-	for (size_t i = 0; i < name_length; i++)
-		name[i] = line[i] >= 'A' && line[i] <= 'Z' ? line[i] - 'A' + 'a' : line[i];
-	name[name_length] = 0;
-	for (value = colon + 1; value < end && (*value == ' ' || *value == '\t');)
-		value++;
-	while (end > value &&
-	       (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-
-	/* Most values fit the stack; curl's line is not ours to put a NUL into. */
-	char small[512],
-		*copy = (size_t)(end - value) < sizeof(small) ? small : xmalloc(end - value + 1);
-
-	memcpy(copy, value, end - value);
-	copy[end - value] = 0;
-	r->handler->header(r, name, copy, (size_t)(end - value));
-	if (copy != small)
-		free(copy);
+	value = h.value_length < sizeof(small) ? small : xmalloc(h.value_length + 1);
+	memcpy(value, h.value, h.value_length);
+	value[h.value_length] = 0;
+	r->handler->header(r, h.name, value, h.value_length);
+	if (value != small)
+		free(value);
 }
 
 /* A line at a time; a status line begins each answer and an empty one ends its headers. */
@@ -178,10 +160,10 @@ struct transfer *transfer_create(struct net_loop *l)
 	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, loop_open_socket);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, l);
-	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, loop_close_socket);
-	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, l);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, sockets_open);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, &l->sockets);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, sockets_close);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, &l->sockets);
 
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver's thread */
@@ -193,8 +175,8 @@ struct transfer *transfer_create(struct net_loop *l)
 	curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* a key may hold "/../" */
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
-	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)NET_BUFFER_SIZE);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)NET_BUFFER_SIZE);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
 	if (c->ca_file)

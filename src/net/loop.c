@@ -2,11 +2,7 @@
  *
  * curl tells which sockets it waits for and when it wants to be called; we wait for them in
  * epoll and hand it what happens (curl_multi_socket_action). Beside curl_multi_perform that
- * saves a poll(2) for each transfer and round. A kept connection stays in the epoll set
- * while it is idle, so a request over it costs no epoll_ctl(2); should the server close it
- * meanwhile, the event takes it out of the set and curl finds out when it next wants it.
- * Only sockets that we opened are treated so: curl tells us when those are closed, while a
- * resolver's descriptor may be closed, and its number given away, in silence.
+ * saves a poll(2) for each transfer and round.
  *
  * Other threads put messages into the inbox, and wake the thread only when it sleeps. A
  * request or timer is in the inbox once, however much is wanted of it; `wants` gathers it.
@@ -56,72 +52,23 @@ static unsigned take_message(struct net_loop *l, struct net_message *m)
 	return wants;
 }
 
-/* ---- sockets ---- */
-
-static struct net_socket *socket_at(struct net_loop *l, int fd)
-{
-	if ((size_t)fd >= l->socket_count) {
-		size_t count = MAX((size_t)fd + 1, 2 * l->socket_count);
-
-		l->sockets = xrealloc(l->sockets, count, sizeof(l->sockets[0]));
-		memset(l->sockets + l->socket_count, 0,
-		       (count - l->socket_count) * sizeof(l->sockets[0]));
-		l->socket_count = count;
-	}
-	return &l->sockets[fd];
-}
-
-static void socket_register(struct net_loop *l, int fd, struct net_socket *s, uint32_t events)
-{
-	struct epoll_event e = {.events = events, .data.fd = fd};
-	int op = !events ? EPOLL_CTL_DEL : s->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-
-	if (epoll_ctl(l->epoll_fd, op, fd, &e) < 0 && events)
-		log_error(LOG_NET, "cannot watch a socket: %s", strerror(errno));
-	s->registered = events;
-}
+/* ---- curl ---- */
 
 /* curl's CURLMOPT_SOCKETFUNCTION: what it wants watched has changed. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
 {
 	struct net_loop *l = data;
-	struct net_socket *s = socket_at(l, fd);
 
-	s->wanted = what == CURL_POLL_REMOVE
-			    ? 0
-			    : ((what & CURL_POLL_IN) ? (uint32_t)EPOLLIN : 0) |
-				      ((what & CURL_POLL_OUT) ? (uint32_t)EPOLLOUT : 0);
-	if (s->wanted != s->registered && (s->wanted || !s->ours))
-		socket_register(l, fd, s, s->wanted);
+	sockets_want(&l->sockets, fd, what);
 	return 0;
-}
-
-curl_socket_t loop_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-
-	if (fd < 0)
-		return CURL_SOCKET_BAD;
-	*socket_at(data, fd) = (struct net_socket){.ours = true};
-	return fd;
-}
-
-int loop_close_socket(void *data, curl_socket_t fd)
-{
-	*socket_at(data, fd) = (struct net_socket){0}; /* close takes it out of the epoll set */
-	return close(fd);
 }
 
 static void socket_event(struct net_loop *l, int fd, uint32_t events)
 {
-	struct net_socket *s = socket_at(l, fd);
 	int running, mask = 0;
 
-	if (!s->wanted) {
-		if (s->registered)
-			socket_register(l, fd, s, 0);
+	if (!sockets_wanted(&l->sockets, fd))
 		return;
-	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		mask |= CURL_CSELECT_IN;
 	if (events & EPOLLOUT)
@@ -395,7 +342,7 @@ static void loop_release(struct net_loop *l)
 	if (l->epoll_fd >= 0)
 		close(l->epoll_fd);
 	timer_heap_release(&l->timers);
-	free(l->sockets);
+	sockets_release(&l->sockets);
 	pthread_mutex_destroy(&l->lock);
 }
 
@@ -431,6 +378,7 @@ int loop_start(struct net_loop *l, struct net *net, unsigned index, unsigned slo
 	list_init(&l->running);
 	list_init(&l->idle);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->sockets.epoll_fd = l->epoll_fd;
 	l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	l->multi = curl_multi_init();
 	wake.data.fd = l->wake_fd;

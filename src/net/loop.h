@@ -6,16 +6,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "pailfs/net.h"
+#include "src/net/sockets.h"
 #include "src/net/timer.h"
 
 #define NET_LOOPS_MAX 16u
-
-/* What epoll and curl each think of a descriptor. */
-struct net_socket {
-	uint32_t registered; /* EPOLLIN, EPOLLOUT: what epoll watches; 0: it is not in the set */
-	uint32_t wanted;     /* what curl wants watched; 0: nothing */
-	bool ours;           /* opened by loop_open_socket, so its end is told too */
-};
 
 struct net_loop {
 	/* Constant while the thread runs. */
@@ -42,8 +36,7 @@ struct net_loop {
 	struct list running, idle; /* struct transfer */
 	unsigned running_count;
 	struct timer_heap timers;
-	struct net_socket *sockets; /* by descriptor */
-	size_t socket_count;
+	struct sockets sockets;
 };
 
 struct net {
@@ -67,9 +60,5 @@ int loop_start(struct net_loop *l, struct net *net, unsigned index, unsigned slo
 void loop_stop(struct net_loop *l);
 /* From any thread. */
 void loop_post(struct net_loop *l, struct net_message *m, unsigned wants);
-
-/* curl's socket callbacks; `data` is the loop. */
-curl_socket_t loop_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address);
-int loop_close_socket(void *data, curl_socket_t fd);
 
 #endif
