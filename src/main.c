@@ -83,6 +83,9 @@ static void ready_background(void *arg, int error, const char *line)
 	n = write(d->report, &number, sizeof(number));
 	if (n == sizeof(number) && error)
 		n = write(d->report, line, strlen(line));
+	/* Whoever asked for the mount was killed just now and does not know of it. */
+	if (n < 0 && !error)
+		kill(getpid(), SIGTERM);
 	close(d->report);
 	d->report = -1;
 }
