@@ -199,38 +199,6 @@ static int apply_items(struct config *c, const char *items, const struct command
 	return err;
 }
 
-/* ---- SOURCE ---- */
-
-static int check_source(const char *source, struct buf *error)
-{
-	const char *scheme_end = strstr(source, "://"), *authority, *at;
-
-	if (!scheme_end) {
-		if (*source == '/')
-			buf_addf(error, "%s: a source is a URL; write file://%s for a directory", source,
-			         source);
-		else
-			buf_addf(error, "%s: a source is a URL, as s3://BUCKET, https://HOST/PATH/ or "
-			                "file:///PATH", source);
-		return -EINVAL;
-	}
-	authority = scheme_end + 3;
-	at = strchr(authority, '@');
-	if (!strncmp(source, "http", 4) && at && at < authority + strcspn(authority, "/?#")) {
-		/* The line does not show the source: there is a password in it. */
-		buf_adds(error, "the source's URL has a user or a password in it, which ps and mount "
-		                "would show to everybody; take it out");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* A signed URL's query is as good as a key, and mount(8), ps and .pailfs/config show names. */
-static char *without_query(const char *source)
-{
-	return xstrndup(source, strncmp(source, "http", 4) ? strlen(source) : strcspn(source, "?"));
-}
-
 /* ---- all together ---- */
 
 static char *user_file(void)
@@ -265,7 +233,7 @@ static void derive(struct config *c)
 	if (!given(c, "dir_mode"))
 		c->dir_mode = 0777 & ~c->umask;
 	if (!c->fsname)
-		c->fsname = without_query(c->source);
+		c->fsname = source_shown(c->source);
 	if (!c->log)
 		c->log = xstrdup(c->foreground ? "stderr" : "syslog");
 	if (c->verbose && !given(c, "log_level")) {
@@ -309,7 +277,7 @@ int config_parse(struct config *c, int argc, char **argv, struct buf *error)
 		                "(pailfs --help says more)", line.source ? "MOUNTPOINT" : "SOURCE");
 		goto out;
 	}
-	err = check_source(line.source, error);
+	err = source_check(line.source, error);
 	if (err)
 		goto out;
 	c->source = xstrdup(line.source);
@@ -325,7 +293,7 @@ out:
 
 void config_format(const struct config *c, struct buf *out)
 {
-	char *source = without_query(c->source);
+	char *source = source_shown(c->source);
 
 	buf_addf(out, "source = %s  # command line\nmountpoint = %s  # command line\n", source,
 	         c->mountpoint);

@@ -26,6 +26,7 @@ enum option_flags {
 	OPTION_HIDDEN = 1 << 0,  /* for tests: not in --help, the manual or completion */
 	OPTION_UNUSED = 1 << 1,  /* read and shown, but without effect in this version */
 	OPTION_REFUSED = 1 << 2, /* not in this version: a value but the default's is an error */
+	OPTION_SUFFIX = 1 << 3,  /* a colon and more may follow one of `words` */
 };
 
 struct option {
@@ -101,6 +102,11 @@ size_t option_total(void);
 /* Reads one configuration file; a missing one is no error. *layer is the last layer's number
  * and grows. */
 int config_read_file(struct config *c, const char *path, unsigned *layer, struct buf *error);
+
+/* Whether SOURCE names a store; -EINVAL with a line in `error`. */
+int source_check(const char *source, struct buf *error);
+/* SOURCE as mount(8), ps and .pailfs/config may show it; the caller frees it. */
+char *source_shown(const char *source);
 
 /* What the cgroup and the machine allow this process, in bytes. `root` stands before /proc
  * and /sys, for tests; "" otherwise. */

@@ -143,7 +143,8 @@ static const struct option mount_options[] = {
 static const struct option record_options[] = {
         {"log", TEXT(log, "stderr|syslog|PATH"), .shown = "syslog; stderr with -f",
          .help = "Where log lines go."},
-        {"log_level", TEXT(log_level, "LEVEL"), .initial = "warn",
+        {"log_level", TEXT(log_level, "LEVEL"), .initial = "warn", .flags = OPTION_SUFFIX,
+         .words = "error|warn|info|debug",
          .help = "error, warn, info or debug; debug may name rooms, as in debug:net+read."},
         {"oplog", PATH(oplog, "FILE"), .shown = "off",
          .help = "Write a line for each operation on the store, in the columns that warp's tools "

@@ -73,19 +73,25 @@ int config_parse_time(const char *s, uint64_t *ns)
 	return parse_number(s, time_units, ns);
 }
 
-static int word_index(const char *words, const char *value)
+/* Which of `words` the n bytes of value are, or -1. */
+static int word_index_n(const char *words, const char *value, size_t length)
 {
 	int i = 0;
 
 	for (; *words; i++) {
 		size_t n = strcspn(words, "|");
 
-		if (strlen(value) == n && !memcmp(words, value, n))
+		if (length == n && !memcmp(words, value, n))
 			return i;
 		words += n;
 		words += *words == '|';
 	}
 	return -1;
+}
+
+static int word_index(const char *words, const char *value)
+{
+	return word_index_n(words, value, strlen(value));
 }
 
 static int parse_flag(const char *value, bool *out)
@@ -352,7 +358,8 @@ static int store_value(struct config *c, const struct option *o, const char *val
 			*(unsigned *)at = (unsigned)index;
 		return 0;
 	case OPTION_TEXT:
-		if (!*value || (o->words && word_index(o->words, value) < 0))
+		n = o->flags & OPTION_SUFFIX ? strcspn(value, ":") : strlen(value);
+		if (!*value || (o->words && word_index_n(o->words, value, n) < 0))
 			return -EINVAL;
 		free(*(char **)at);
 		*(char **)at = xstrdup(value);

@@ -108,10 +108,11 @@ START_TEST(command_line)
 
 	parse_well(&c, "pailfs -f s3://b -o ro,memory=1g,endpoint=http://h{1...3}:80/ -v /mnt "
 	               "-oendpoint=https://other,region=eu,policy_rule=*.zip:ranged -o umask=027,uid=0 "
-	               "-o http_version=2,addressing=virtual,publish=async,file_mode=640,fsname=a\\,b");
+	               "-o http_version=2,addressing=virtual,publish=async,file_mode=640,fsname=a\\,b "
+	               "-o log_level=debug:net+read");
 	ck_assert(c.foreground && c.verbose && c.read_only);
 	ck_assert_str_eq(c.log, "stderr");
-	ck_assert_str_eq(c.log_level, "info");
+	ck_assert_str_eq(c.log_level, "debug:net+read");
 	ck_assert_uint_eq(c.memory, 1 << 30);
 	ck_assert_str_eq(c.store.endpoints[0], "http://h1:80/");
 	ck_assert_str_eq(c.store.endpoints[2], "http://h3:80/");
@@ -164,6 +165,7 @@ START_TEST(called_by_mount)
 	parse_well(&c, "/sbin/mount.pailfs s3://b /mnt -s -n -v -t fuse.pailfs -o rw,noauto,nonsense,memory=64m");
 	ck_assert(c.verbose && c.read_write && !c.foreground && !c.fake);
 	ck_assert_uint_eq(c.memory, 64 << 20);
+	ck_assert_str_eq(c.log_level, "info");
 	config_release(&c);
 	parse_well(&c, "mount.pailfs s3://b /mnt -f");
 	ck_assert(c.fake && !c.foreground);
@@ -177,7 +179,13 @@ static const struct {
         {"pailfs", "SOURCE is missing"},
         {"pailfs s3://b", "MOUNTPOINT is missing"},
         {"pailfs s3://b /m extra", "one argument too many"},
-        {"pailfs bucket /m", "a source is a URL"},
+        {"pailfs bucket /m", "a source is s3://BUCKET"},
+        {"pailfs ftp://h/x /m", "a source is s3://BUCKET"},
+        {"pailfs s3:///x /m", "a bucket's name is missing"},
+        {"pailfs s3://a_b! /m", "letters, digits"},
+        {"pailfs https:///x /m", "a host is missing"},
+        {"pailfs file://x /m", "a directory is absolute"},
+        {"pailfs s3://b /m -o log_level=loud", "error|warn|info|debug"},
         {"pailfs /data /m", "file:///data"},
         {"pailfs https://u:hunter2@h/ /m", "a password"},
         {"pailfs s3://b /m -o memroy=1g", "did you mean memory?"},
