@@ -141,9 +141,11 @@ struct store_op {
 	uint64_t started_ns;
 };
 
-/* Asks for an early end of a pending operation; `done` follows as ever. */
+/* Asks for an early end of a pending operation; `done` follows as ever, never from inside.
+ * The caller sees to it that the operation has not ended: it calls with a lock held under
+ * which its `done` takes note, so that `done` cannot return meanwhile. */
 void store_cancel(struct store_op *op);
-/* Somebody waits for it now. */
+/* Somebody waits for it now. The same holds for the caller. */
 void store_promote(struct store_op *op);
 
 /* Reaches the store once, as a mount does before it goes to the background: resolves the

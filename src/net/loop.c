@@ -31,6 +31,8 @@ void loop_post(struct net_loop *l, struct net_message *m, unsigned wants)
 
 	{
 		scoped_lock(&l->lock);
+		if (m->wants & WANT_NOTHING)
+			return;
 		if (!m->wants)
 			list_append(&l->inbox, &m->link);
 		m->wants |= wants;
@@ -41,7 +43,6 @@ void loop_post(struct net_loop *l, struct net_message *m, unsigned wants)
 		eventfd_write(l->wake_fd, 1);
 }
 
-/* Takes the message back: nobody may want anything of a thing that is ending. */
 static unsigned take_message(struct net_loop *l, struct net_message *m)
 {
 	scoped_lock(&l->lock);
@@ -50,6 +51,15 @@ static unsigned take_message(struct net_loop *l, struct net_message *m)
 	list_remove(&m->link);
 	m->wants = 0;
 	return wants;
+}
+
+/* Takes the message back: nobody may want anything of a thing that is ending. An owner may
+ * still ask for a cancel until its callback has learnt of the end; that is ignored. */
+static void close_message(struct net_loop *l, struct net_message *m)
+{
+	scoped_lock(&l->lock);
+	list_remove(&m->link);
+	m->wants = WANT_NOTHING;
 }
 
 /* ---- curl ---- */
@@ -95,7 +105,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *data)
 /* The last that is done with a request here; it may be freed or started again inside. */
 static void request_done(struct net_loop *l, struct net_request *r)
 {
-	take_message(l, &r->message);
+	close_message(l, &r->message);
 	atomic_fetch_sub_explicit(&l->load, 1, memory_order_relaxed);
 	r->handler->done(r);
 }
@@ -237,7 +247,7 @@ static void fire_timers(struct net_loop *l)
 
 	while ((t = timer_heap_first(&l->timers)) && t->at_ns <= l->now_ns) {
 		timer_heap_remove(&l->timers, t);
-		take_message(l, &t->message);
+		close_message(l, &t->message);
 		t->fire(t);
 	}
 }

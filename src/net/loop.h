@@ -52,6 +52,7 @@ enum {
 	WANT_PROMOTE = 1 << 2,
 	WANT_SET = 1 << 3,
 	WANT_HURRY = 1 << 4,
+	WANT_NOTHING = 1 << 5, /* it has ended: more is not heard until it is started again */
 };
 
 /* Makes the loop and starts its thread. Returns 0 or -errno, with nothing left behind. */
