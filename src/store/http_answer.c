@@ -134,7 +134,6 @@ enum answer_check answer_check_get(const struct dialect_call *call, const struct
 		return ANSWER_CHANGED;
 	}
 	if (a->status == 200) {
-		*why = "the whole file came instead of the range";
 		if (size_known && a->content_length != DIALECT_UNKNOWN &&
 		    a->content_length != pinned->size) {
 			*why = "the size is another";
@@ -143,6 +142,7 @@ enum answer_check answer_check_get(const struct dialect_call *call, const struct
 		/* A server may answer so when all was asked for. */
 		if (call->offset == 0 && a->content_length == call->length)
 			return ANSWER_GOOD;
+		*why = "the whole file came instead of the range";
 		return ANSWER_IGNORED_RANGE;
 	}
 	if (a->status != 206) {

@@ -24,6 +24,7 @@
 #include "pailfs/base/crypto.h"
 #include "pailfs/base/lock.h"
 #include "pailfs/base/xalloc.h"
+#include "pailfs/retry.h"
 #include "src/store/url.h"
 
 #define ERROR_BODY_MAX (64u << 10)
@@ -85,16 +86,12 @@ struct http_op *http_op_create(struct http_store *hs, struct store_op *op, enum 
 	buf_init(&h->redirect);
 	list_page_init(&h->page);
 	h->deadline_ns = op->started_ns + hs->retry_timeout_ns;
-	h->endpoint = atomic_fetch_add_explicit(&hs->turn, 1, memory_order_relaxed) %
-	              hs->source.endpoint_count;
 	op->state = h;
 	return h;
 }
 
 static void http_op_destroy(struct http_op *h)
 {
-	if (h->in_flight)
-		stats_add(h->hs->store.stats, STAT_GETS_IN_FLIGHT, -1);
 	dialect_request_release(&h->request);
 	dialect_credentials_unref(h->credentials);
 	free(h->region);
@@ -103,6 +100,12 @@ static void http_op_destroy(struct http_op *h)
 	list_page_release(&h->page);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
+}
+
+static void count_in_flight(struct http_op *h, int change)
+{
+	if (h->kind == HTTP_OP_GET)
+		stats_add(h->hs->store.stats, STAT_GETS_IN_FLIGHT, change);
 }
 
 /* What was asked for is here; puts it where the caller finds it. */
@@ -139,11 +142,28 @@ static void finish(struct http_op *h, int result)
 		http_report_failure(h, result);
 	else
 		deliver(h);
+	count_in_flight(h, -1);
 	h->op->done(h->op, result);
 	http_op_destroy(h);
 }
 
 /* ---- an attempt ---- */
+
+static void take_endpoint(struct http_op *h)
+{
+	scoped_lock(&h->hs->lock);
+	h->endpoint = endpoint_choose(&h->hs->endpoints, now_of(h));
+}
+
+/* What the attempt says of the endpoint that it took. */
+static void release_endpoint(struct http_op *h, bool failed)
+{
+	scoped_lock(&h->hs->lock);
+	if (h->net.error == -ECANCELED || h->elsewhere)
+		endpoint_cancelled(&h->hs->endpoints, h->endpoint);
+	else
+		endpoint_ended(&h->hs->endpoints, h->endpoint, failed, now_of(h));
+}
 
 static void reset_answer(struct http_op *h)
 {
@@ -172,7 +192,8 @@ static int build(struct http_op *h)
 	buf_release(&endpoint);
 	if (r)
 		return r;
-	if (h->redirect.length) {
+	h->elsewhere = h->redirect.length > 0;
+	if (h->elsewhere) {
 		trusted = d->trusts && d->trusts(config, h->redirect.data);
 		buf_reset(&h->request.url);
 		buf_add(&h->request.url, h->redirect.data, h->redirect.length);
@@ -232,8 +253,15 @@ static int attempt(struct http_op *h, bool renew)
 		h->call.offset = get->offset + get->filled;
 		h->call.length = get->length - get->filled;
 	}
+	take_endpoint(h);
 	r = build(h);
-	return r ? r : send(h);
+	if (!r)
+		r = send(h);
+	if (r) {
+		h->net.error = -ECANCELED;
+		release_endpoint(h, false);
+	}
+	return r;
 }
 
 /* As attempt(), for an operation whose caller knows it to be pending. */
@@ -251,12 +279,10 @@ int http_op_start(struct http_op *h)
 
 	if (h->probing)
 		h->deadline_ns = h->op->started_ns + MIN(h->hs->retry_timeout_ns, PROBE_TIMEOUT_NS);
-	if (h->kind == HTTP_OP_GET) {
-		stats_inc(h->hs->store.stats, STAT_GETS_IN_FLIGHT);
-		h->in_flight = true;
-	}
+	count_in_flight(h, 1);
 	r = attempt(h, false);
 	if (r) {
+		count_in_flight(h, -1);
 		http_report_failure(h, r);
 		http_op_destroy(h);
 	}
@@ -289,7 +315,6 @@ static void retry_now(struct net_timer *t)
 
 static void retry_later(struct http_op *h, uint64_t delay_ns)
 {
-	h->endpoint = (h->endpoint + 1) % h->hs->source.endpoint_count;
 	/* Where a redirect led may be what fails. */
 	buf_reset(&h->redirect);
 	h->redirects = 0;
@@ -415,8 +440,9 @@ static enum next fail(int *result, int error)
 	return NEXT_FAIL;
 }
 
-static enum next later(int *result, int error)
+static enum next later(struct http_op *h, int *result, int error)
 {
+	h->retry = RETRY_ALWAYS;
 	*result = error;
 	return NEXT_LATER;
 }
@@ -461,7 +487,7 @@ static enum next judge_refusal(struct http_op *h, int *result)
 	h->judged = true;
 	switch (h->verdict) {
 	case DIALECT_RETRY:
-		return later(result, -EIO);
+		return later(h, result, -EIO);
 	case DIALECT_NOT_FOUND:
 	case DIALECT_NO_BUCKET:
 		return fail(result, -ENOENT);
@@ -501,22 +527,18 @@ static enum next judge_refusal(struct http_op *h, int *result)
 /* The network's own failures. What a body brought before stays delivered. */
 static enum next judge_network(struct http_op *h, int *result)
 {
-	switch (h->net.error) {
-	case -ECONNREFUSED:
-	case -EHOSTUNREACH:
-		/* Whoever mounts with a misspelt host wants to know now. */
-		return h->probing && h->attempts >= 4 ? fail(result, -ETIMEDOUT)
-		                                      : later(result, -ETIMEDOUT);
-	case -ETIMEDOUT:
-		return later(result, -ETIMEDOUT);
-	case -EPROTO:
-		/* A certificate does not get better; a garbled answer may. */
-		return h->attempts < 3 ? later(result, -EIO) : fail(result, -EIO);
-	case -EINVAL:
-	case -ENOMEM:
-		return fail(result, h->net.error);
-	}
-	return later(result, -EIO);
+	int error = h->net.error;
+	bool unreachable = error == -ECONNREFUSED || error == -EHOSTUNREACH;
+
+	h->retry = retry_class_of_error(error);
+	/* Whoever mounts with a misspelt host wants to know now. */
+	if (h->probing && unreachable)
+		h->retry = RETRY_FEW;
+	if (unreachable || error == -ETIMEDOUT)
+		*result = -ETIMEDOUT;
+	else
+		*result = error == -ENOMEM || error == -EMFILE || error == -ENFILE ? error : -EIO;
+	return NEXT_LATER;
 }
 
 static enum next judge_data(struct http_op *h, int *result)
@@ -529,15 +551,17 @@ static enum next judge_data(struct http_op *h, int *result)
 	case ANSWER_CHANGED:
 		return fail(result, -ESTALE);
 	case ANSWER_WRONG:
-		return later(result, -EIO);
+		return later(h, result, -EIO);
 	case ANSWER_IGNORED_RANGE:
 		if (h->kind == HTTP_OP_GET)
-			return later(result, -EIO);
+			return later(h, result, -EIO);
 		/* An empty file may be answered whole. */
 		return h->answer.content_length == 0 ? NEXT_DONE : fail(result, -EOPNOTSUPP);
 	case ANSWER_GOOD:
 		break;
 	}
+	if (h->why[0])
+		return later(h, result, -EIO);
 	if (h->net.error)
 		return judge_network(h, result);
 	if (h->kind == HTTP_OP_PROBE_FILE) {
@@ -551,7 +575,7 @@ static enum next judge_data(struct http_op *h, int *result)
 	get = get_of(h);
 	if (get->filled < get->length) {
 		h->why = "the body ended early";
-		return later(result, -EIO);
+		return later(h, result, -EIO);
 	}
 	return NEXT_DONE;
 }
@@ -574,7 +598,7 @@ static enum next judge_list(struct http_op *h, int *result)
 	}
 	if (r) {
 		h->why = "the answer is no listing";
-		return later(result, -EIO);
+		return later(h, result, -EIO);
 	}
 	return NEXT_DONE;
 }
@@ -599,14 +623,18 @@ static enum next judge(struct http_op *h, bool cancelled, int *result)
 	return h->net.error ? judge_network(h, result) : NEXT_DONE;
 }
 
-/* Full jitter over an exponential back-off; what the server asks for comes on top. */
-static uint64_t backoff(struct http_op *h)
+static bool may_retry(struct http_op *h, uint64_t *delay)
 {
-	uint64_t window = 100 * NS_PER_MS << MIN(h->attempts - 1, 7), random;
+	uint64_t now = now_of(h);
+	struct retry_question q = {
+		.class = h->retry,
+		.attempts = h->attempts,
+		.left_ns = h->deadline_ns > now ? h->deadline_ns - now : 0,
+		.retry_after_ns = h->answer.retry_after_ns,
+	};
 
-	crypto_random(&random, sizeof(random));
-	window = MIN(window, 10 * NS_PER_SECOND);
-	return h->answer.retry_after_ns + random % window;
+	crypto_random(&q.random, sizeof(q.random));
+	return retry_decide(&q, delay);
 }
 
 static void on_done(struct net_request *r)
@@ -623,11 +651,9 @@ static void on_done(struct net_request *r)
 	pthread_mutex_unlock(&h->lock);
 
 	next = judge(h, cancelled, &result);
-	if (next == NEXT_LATER) {
-		delay = backoff(h);
-		if (now_of(h) + delay > h->deadline_ns)
-			next = NEXT_FAIL;
-	}
+	if (next == NEXT_LATER && !may_retry(h, &delay))
+		next = NEXT_FAIL;
+	release_endpoint(h, next == NEXT_LATER || result == -EIO || result == -ETIMEDOUT);
 	http_report_attempt(h, next != NEXT_DONE && next != NEXT_FAIL, next == NEXT_FAIL);
 	switch (next) {
 	case NEXT_DONE:

@@ -19,6 +19,7 @@ static void http_destroy(struct store *s)
 	struct http_store *hs = http_store_of(s);
 
 	http_auth_close(hs);
+	endpoint_set_release(&hs->endpoints);
 	if (hs->source.config)
 		hs->dialect->release(hs->source.config);
 	free(hs->source.display);
@@ -126,6 +127,7 @@ int http_store_create(const struct dialect *dialect, const struct store_config *
 		store_init(&hs->store, &http_store_ops, dialect->name, hs->source.capabilities,
 		           hs->source.identity, hs->source.root, config);
 		hs->region = xstrdup(hs->source.region);
+		endpoint_set_init(&hs->endpoints, hs->source.endpoint_count);
 		r = http_auth_open(hs, error);
 	}
 	if (r) {

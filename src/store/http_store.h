@@ -9,8 +9,10 @@
 
 #include <pthread.h>
 #include "pailfs/base/dispatch.h"
+#include "pailfs/endpoint.h"
 #include "pailfs/net.h"
 #include "pailfs/oplog.h"
+#include "pailfs/retry.h"
 #include "src/store/dialect.h"
 #include "src/store/http_answer.h"
 #include "src/store/list_page.h"
@@ -28,12 +30,11 @@ struct http_store {
 	char *user_agent;             /* the header line */
 	struct dispatch *dispatch;    /* reads credentials; NULL: the dialect has none */
 
-	atomic_uint turn;             /* of endpoints */
-
 	pthread_mutex_t lock;
 	/* The lock's. */
 	struct dialect_credentials *credentials; /* NULL: anonymous */
 	char *region;
+	struct endpoint_set endpoints;
 	struct list auth_waiters;     /* struct http_op, waiting for the credentials */
 	bool auth_reading;            /* auth_task is posted or runs */
 	uint64_t auth_renew_ns;       /* monotonic: not read again before, unless refused */
@@ -85,12 +86,12 @@ struct http_op {
 	struct buf body;              /* of a listing, or of an error */
 	struct list_page page;
 	struct buf redirect;          /* the URL to ask instead; empty: the endpoint */
-	size_t endpoint;
+	size_t endpoint;              /* that this attempt took */
+	bool elsewhere;               /* but a redirect led it away from there */
 	uint64_t deadline_ns;         /* monotonic: no attempt starts after it */
 	uint64_t extended_at;         /* value of filled when the deadline was last moved */
 	unsigned attempts, redirects, regions, again;
 	bool auth_again;              /* credentials were read anew for this operation */
-	bool in_flight;               /* counted in GETS_IN_FLIGHT */
 	bool probing;                 /* a mount's first question */
 	/* Of this attempt's answer. */
 	bool checked;
@@ -99,6 +100,7 @@ struct http_op {
 	const char *why;              /* a few words on what is wrong with it; "" */
 	enum dialect_verdict verdict; /* valid when judged */
 	bool judged;
+	enum retry_class retry;       /* valid for what may be tried again */
 };
 
 /* ---- http_op.c ---- */
