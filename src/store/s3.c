@@ -243,7 +243,7 @@ static void add_request_id(struct dialect_answer *a, const char *id, bool first)
 	char both[2 * sizeof(a->request_id)];
 	int n;
 
-	if (!a->request_id[0])
+	if (!a->request_id[0] || !strcmp(a->request_id, id))
 		n = snprintf(both, sizeof(both), "%s", id);
 	else
 		n = snprintf(both, sizeof(both), "%s %s", first ? id : a->request_id,
