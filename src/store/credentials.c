@@ -226,7 +226,8 @@ void aws_file_parse(char *text, size_t n, enum aws_file kind, aws_setting_fn *se
 		struct span line = trim((struct span){text, line_end});
 
 		text = newline ? newline + 1 : end;
-		if (line.start == line.end || *line.start == '#' || *line.start == ';')
+		if (line.start == line.end || *line.start == '#' || *line.start == ';' ||
+		    memchr(line.start, '\0', (size_t)(line.end - line.start)))
 			continue;
 		if (*line.start == '[' && !indented) {
 			free(section);

@@ -39,7 +39,7 @@ static void build_list(const struct dialect_call *call, struct dialect_request *
 		add_parameter(&r->url, "delimiter", "/");
 	if (call->prefix && *call->prefix)
 		add_parameter(&r->url, "prefix", call->prefix);
-	if (call->continuation)
+	if (call->continuation && *call->continuation)
 		add_parameter(&r->url, "continuation-token", call->continuation);
 	else if (call->start_after && *call->start_after)
 		add_parameter(&r->url, "start-after", call->start_after);
