@@ -25,12 +25,11 @@ struct net_config {
 	unsigned loops;              /* threads, 1 to 16; 0: by the number of processors, 1 to 4 */
 	unsigned connections;        /* at most at once, all loops together */
 	unsigned connect_timeout_ms; /* until a connection (with TLS) stands */
-	unsigned stall_timeout_ms;   /* without a byte arriving or leaving */
-	const char *
-		ca_file; /* NULL: AWS_CA_BUNDLE, then the system's; net_create copies all strings */
-	bool http2;      /* prior knowledge on http://, ALPN on https:// */
-	const char *user_agent;
-	struct stats *stats;
+	unsigned stall_timeout_ms;   /* without a byte arriving or leaving; 0: for ever */
+	bool http2;                  /* prior knowledge on http://, ALPN on https:// */
+	const char *ca_file;         /* NULL: AWS_CA_BUNDLE, then the system's; all strings are copied */
+	const char *user_agent;      /* NULL: none */
+	struct stats *stats;         /* NULL: not counted */
 	const struct clock *clock;
 };
 
@@ -62,8 +61,8 @@ struct net_handler {
 	/* Body bytes, borrowed. 0 to go on, -errno to end the request with that error (the
 	 * connection is then closed). */
 	int (*body)(struct net_request *r, const void *data, size_t n);
-	/* Exactly once, after net_start returned; the request may be freed or started again
-	 * from here. */
+	/* Exactly once; never inside net_start, but perhaps, as it is another thread, before that
+	 * has returned. The request may be freed or started again from here. */
 	void (*done)(struct net_request *r);
 };
 
@@ -74,16 +73,17 @@ struct net_request {
 	const char *url;            /* absolute, encoded; redirects are not followed */
 	const char *const *headers; /* "Name: value" lines */
 	size_t header_count;
-	const struct iovec *send; /* the body of a PUT or POST; sent with Content-Length */
+	const struct iovec *send;   /* the body of a PUT or POST; sent with Content-Length */
 	int send_count;
-	bool speculative; /* yields to those that are not when connections are short;
-			   * the loop's from net_start on */
+	bool speculative;           /* yields to those that are not when connections are short;
+				     * the loop's from net_start on */
 
 	/* Set by the loop before done. */
 	int error;            /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
 			       * (name not resolved), -ETIMEDOUT (no connection, or a
 			       * stall), -EPROTO (certificate, TLS, malformed HTTP),
-			       * -ECANCELED, or what body() returned */
+			       * -ECANCELED, -EINVAL (no http or https URL), what the
+			       * system says (-EMFILE …), or what body() returned */
 	char error_text[160]; /* curl's words for it; "" without an error */
 	int status;           /* HTTP status; 0 when no answer came */
 	/* Monotonic; 0: not reached. A request starts when it leaves the queue. */
@@ -104,8 +104,9 @@ struct net_request {
  * `connections` wait in two queues, speculative ones last. Requests without speculation that
  * come when all connections are taken by speculative ones wait for the first to end. */
 void net_start(struct net *net, struct net_request *r);
-/* Asks for an early end; any thread; only between net_start and done. `done` follows, with
- * -ECANCELED unless the request was finished already. */
+/* Asks for an early end; any thread; between net_start and the return of done, after which the
+ * request may be gone. `done` follows, with -ECANCELED unless the request was finished
+ * already. */
 void net_cancel(struct net *net, struct net_request *r);
 /* Turns a waiting or running speculative request into one that is not; any thread. */
 void net_promote(struct net *net, struct net_request *r);

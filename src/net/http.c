@@ -16,6 +16,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #include "src/net/header.h"
 
 /* Less than curl's own limit (300 KiB in newer versions), so that ours is the one met. */
@@ -136,6 +137,21 @@ static int on_connected(void *data, char *remote_ip, char *local_ip, int remote_
 	return CURL_PREREQFUNC_OK;
 }
 
+/* curl parses the authorities once for all connections, unless a directory of them, which many
+ * distributions set beside the file, may hold more: then anew for each connection. A ca_file
+ * is also meant to be all that is trusted. */
+static void set_authorities(CURL *e, const char *ca_file)
+{
+	const char *file = ca_file;
+
+	if (ca_file)
+		curl_easy_setopt(e, CURLOPT_CAINFO, ca_file);
+	else
+		curl_easy_getinfo(e, CURLINFO_CAINFO, &file);
+	if (file && access(file, R_OK) == 0)
+		curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+}
+
 struct transfer *transfer_create(struct net_loop *l)
 {
 	const struct net_config *c = &l->net->config;
@@ -179,8 +195,7 @@ struct transfer *transfer_create(struct net_loop *l)
 	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)NET_BUFFER_SIZE);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
-	if (c->ca_file)
-		curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
+	set_authorities(e, c->ca_file);
 	if (c->http2)
 		curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
 	return t;

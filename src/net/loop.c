@@ -160,6 +160,7 @@ static void request_run(struct net_loop *l, struct net_request *r)
 	struct transfer *t = list_empty(&l->idle) ? transfer_create(l)
 						  : list_first(&l->idle, struct transfer, link);
 	int error = t ? transfer_prepare(t, r) : -ENOMEM;
+	uint64_t stall_ns = l->net->config.stall_timeout_ms * NS_PER_MS;
 
 	list_remove(&r->link);
 	if (t)
@@ -171,8 +172,8 @@ static void request_run(struct net_loop *l, struct net_request *r)
 		return;
 	}
 	l->running_count++;
-	l->stall_at_ns =
-		MIN(l->stall_at_ns, l->now_ns + l->net->config.stall_timeout_ms * NS_PER_MS);
+	if (stall_ns)
+		l->stall_at_ns = MIN(l->stall_at_ns, l->now_ns + stall_ns);
 	if (curl_multi_add_handle(l->multi, t->easy) != CURLM_OK)
 		transfer_end(l, t, CURLE_OUT_OF_MEMORY);
 }
