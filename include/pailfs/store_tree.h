@@ -20,7 +20,8 @@
  * would give it. Call a tree only through them: they check what the vtable may rely on.
  * Optional operations are NULL in the vtable and answered with -EOPNOTSUPP. Any thread may
  * call anything, also on one object or handle at once; a tree_dir belongs to one call at a
- * time. What is created gets the mode minus the process's umask. Outputs are set on success only; objects come out with a reference for the caller. */
+ * time. What is created gets the mode as given:
+ * the process's umask is 0. Outputs are set on success only; objects come out with a reference for the caller. */
 #ifndef PAILFS_STORE_TREE_H
 #define PAILFS_STORE_TREE_H
 
@@ -240,11 +241,13 @@ struct tree_handle_ops {
 	                      off_t out_offset, size_t n);
 };
 
-/* The stores. `path` names an existing directory. On failure a line in `error` says what,
+/* The stores: what stands behind "file://", "direct://" and "mem://". `path` names an existing
+ * directory. On failure a line in `error` says what,
  * where and what to do. */
 struct buf;
 int dir_tree_create(const char *path, bool read_only, struct store_tree **out, struct buf *error);
 int direct_tree_create(const char *path, bool read_only, struct store_tree **out, struct buf *error);
-int mem_tree_create(uint64_t capacity, struct store_tree **out, struct buf *error);
+/* path must be "". */
+int mem_tree_create(const char *path, bool read_only, struct store_tree **out, struct buf *error);
 
 #endif
