@@ -44,6 +44,7 @@ struct tree_object {
 
 struct store_tree {
 	const struct store_tree_ops *ops;
+	const char *name;          /* "dir", "direct", "mem" */
 	struct tree_object *root;
 	bool read_only;            /* what would change something is -EROFS */
 	bool network;              /* the backing reports write errors at close, as NFS does */
@@ -193,7 +194,6 @@ void tree_closedir(struct store_tree *t, struct tree_dir *d);
 
 /* What a store must give. Arguments are checked already; the semantics stand above. */
 struct store_tree_ops {
-	const char *name;
 	void (*destroy)(struct store_tree *t);
 	void (*object_free)(struct tree_object *o); /* at the last unref */
 
@@ -231,6 +231,7 @@ struct tree_handle_ops {
 	ssize_t (*write)(struct tree_handle *h, const void *data, size_t n, off_t offset);
 	ssize_t (*append)(struct tree_handle *h, const void *data, size_t n);
 	int (*set_range)(struct tree_handle *h, off_t offset, const void *data, size_t n);
+	int (*truncate)(struct tree_handle *h, off_t size);
 	int (*fsync)(struct tree_handle *h, bool data_only);
 	void (*close)(struct tree_handle *h); /* frees the handle, lets go of its object */
 	/* Optional. */

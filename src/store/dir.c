@@ -209,7 +209,7 @@ static int dir_setattr(struct tree_object *base, const struct tree_change *chang
 	struct proc_path p;
 
 	if (change->what & TREE_SET_SIZE)
-		r = dir_truncate(o, handle, change->size);
+		r = handle ? handle->ops->truncate(handle, change->size) : dir_truncate(o, -1, change->size);
 	if (!r && (change->what & (TREE_SET_UID | TREE_SET_GID)))
 		r = result(fchownat(o->fd, "", change->what & TREE_SET_UID ? change->uid : (uid_t)-1,
 		                    change->what & TREE_SET_GID ? change->gid : (gid_t)-1,
@@ -351,7 +351,7 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 	int fd, r;
 
 	*t = (struct dir_tree){
-		.base = {.ops = &dir_tree_ops, .read_only = read_only, .descriptors = true},
+		.base = {.ops = &dir_tree_ops, .name = "dir", .read_only = read_only, .descriptors = true},
 		.assume = dir_identity_possible(),
 		.handle_make = dir_handle_make,
 	};
@@ -377,18 +377,15 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 	return 0;
 }
 
-void dir_tree_fini(struct dir_tree *t)
-{
-	close(t->proc_fd);
-	for (size_t i = 0; i < DIR_LOCKS; i++)
-		pthread_rwlock_destroy(&t->size_locks[i]);
-}
-
 static void dir_destroy(struct store_tree *base)
 {
 	struct dir_tree *t = container_of(base, struct dir_tree, base);
 
-	dir_tree_fini(t);
+	if (t->fini)
+		t->fini(t);
+	close(t->proc_fd);
+	for (size_t i = 0; i < DIR_LOCKS; i++)
+		pthread_rwlock_destroy(&t->size_locks[i]);
 	free(t);
 }
 
@@ -405,7 +402,6 @@ int dir_tree_create(const char *path, bool read_only, struct store_tree **out, s
 }
 
 const struct store_tree_ops dir_tree_ops = {
-	.name = "dir",
 	.destroy = dir_destroy,
 	.object_free = dir_object_free,
 	.lookup = dir_lookup,

@@ -26,7 +26,8 @@ struct dir_tree {
 	/* One of these stands between set_range (shared) and truncation (exclusive) of an inode,
 	 * chosen by its number: two objects may stand for one inode. */
 	pthread_rwlock_t size_locks[DIR_LOCKS];
-	/* direct's additions. */
+	/* Where direct is different. */
+	void (*fini)(struct dir_tree *t); /* NULL: nothing more to do */
 	/* Makes the handle that owns fd and holds o; closes fd when it fails. */
 	int (*handle_make)(struct dir_object *o, int fd, int flags, struct tree_handle **out);
 };
@@ -41,9 +42,9 @@ static inline struct dir_tree *dir_tree(struct tree_object *o)
 	return container_of(o->tree, struct dir_tree, base);
 }
 
-/* dir.c: fills an embedded tree for the directory `path`. */
+/* dir.c: fills a tree for the directory `path`, which is the first member of what its destroy
+ * will free. */
 int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct buf *error);
-void dir_tree_fini(struct dir_tree *t);
 extern const struct store_tree_ops dir_tree_ops;
 
 /* dir_io.c */
@@ -51,8 +52,8 @@ extern const struct tree_handle_ops dir_handle_ops;
 /* Opens an object anew, through /proc/self/fd; returns the descriptor or -errno. */
 int dir_reopen(struct dir_object *o, int flags);
 int dir_handle_make(struct dir_object *o, int fd, int flags, struct tree_handle **out);
-/* Through the handle if it is not NULL. */
-int dir_truncate(struct dir_object *o, struct tree_handle *h, off_t size);
+/* Through fd, or a descriptor of its own when that is -1. */
+int dir_truncate(struct dir_object *o, int fd, off_t size);
 /* The object behind an open descriptor; fills st. */
 int dir_object_from_fd(struct dir_tree *t, int fd, struct dir_object **out, struct stat *st);
 int dir_open(struct tree_object *o, int flags, struct tree_handle **out);

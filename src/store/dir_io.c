@@ -80,18 +80,25 @@ static int dir_flush(struct tree_handle *h)
 	return fd < 0 ? -errno : result(close(fd));
 }
 
-int dir_truncate(struct dir_object *o, struct tree_handle *h, off_t size)
+int dir_truncate(struct dir_object *o, int fd, off_t size)
 {
-	int fd = h ? h->fd : dir_reopen(o, O_WRONLY), r;
+	int own_fd = -1, r;
 
+	if (fd < 0)
+		fd = own_fd = dir_reopen(o, O_WRONLY);
 	if (fd < 0)
 		return fd;
 	pthread_rwlock_wrlock(dir_size_lock(o));
 	r = result(ftruncate(fd, size));
 	pthread_rwlock_unlock(dir_size_lock(o));
-	if (!h)
-		close(fd);
+	if (own_fd >= 0)
+		close(own_fd);
 	return r;
+}
+
+static int dir_handle_truncate(struct tree_handle *h, off_t size)
+{
+	return dir_truncate(dir_object(h->object), h->fd, size);
 }
 
 /* ---- reading and writing ---- */
@@ -201,6 +208,7 @@ const struct tree_handle_ops dir_handle_ops = {
 	.write = dir_write,
 	.append = dir_append,
 	.set_range = dir_set_range,
+	.truncate = dir_handle_truncate,
 	.fsync = dir_fsync,
 	.close = dir_close,
 	.flush = dir_flush,

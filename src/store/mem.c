@@ -766,6 +766,13 @@ static int mem_set_range(struct tree_handle *h, off_t offset, const void *data, 
 	return r < 0 ? (int)r : (size_t)r < n ? -ENOSPC : 0;
 }
 
+static int mem_truncate(struct tree_handle *h, off_t size)
+{
+	struct tree_change change = {.what = TREE_SET_SIZE, .size = size};
+
+	return mem_setattr(h->object, &change, h);
+}
+
 static int mem_fsync(struct tree_handle *h, bool data_only)
 {
 	return 0;
@@ -844,6 +851,7 @@ static const struct tree_handle_ops mem_handle_ops = {
 	.write = mem_write,
 	.append = mem_append,
 	.set_range = mem_set_range,
+	.truncate = mem_truncate,
 	.fsync = mem_fsync,
 	.close = mem_close,
 	.fallocate = mem_fallocate,
@@ -935,7 +943,6 @@ static void mem_destroy(struct store_tree *base)
 }
 
 static const struct store_tree_ops mem_tree_ops = {
-	.name = "mem",
 	.destroy = mem_destroy,
 	.object_free = mem_object_free,
 	.lookup = mem_lookup,
@@ -979,6 +986,7 @@ int mem_tree_create(const char *path, bool read_only, struct store_tree **out, s
 	}
 	t = xcalloc(1, sizeof(*t));
 	t->base.ops = &mem_tree_ops;
+	t->base.name = "mem";
 	t->base.read_only = read_only;
 	pthread_mutex_init(&t->lock, NULL);
 	t->budget.limit = page_limit();

@@ -36,6 +36,9 @@ static const struct store_kind kinds[] = {
 #ifdef HAVE_STORE_DIR
 	{"file://", "", .tree = dir_tree_create},
 #endif
+#ifdef HAVE_STORE_DIRECT
+	{"direct://", "", .tree = direct_tree_create},
+#endif
 #ifdef HAVE_STORE_MEM
 	{"mem://", "", .tree = mem_tree_create},
 #endif

@@ -28,7 +28,7 @@ int tree_store_create(const struct store_config *config, const char *path, tree_
 	if (r)
 		return r;
 	s = xcalloc(1, sizeof(*s));
-	store_init(s, &tree_store_ops, tree->ops->name,
+	store_init(s, &tree_store_ops, tree->name,
 	           STORE_SET_RANGE | (tree->read_only ? STORE_READ_ONLY : 0), config->source, "", config);
 	s->tree = tree;
 	*out = s;

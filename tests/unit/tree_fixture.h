@@ -14,7 +14,7 @@
 #include "pailfs/base/xalloc.h"
 #include "pailfs/store_tree.h"
 
-enum fixture_store { FIXTURE_DIR, FIXTURE_MEM, FIXTURE_STORES };
+enum fixture_store { FIXTURE_DIR, FIXTURE_DIRECT, FIXTURE_MEM, FIXTURE_STORES };
 
 struct fixture {
 	enum fixture_store store;
@@ -35,6 +35,9 @@ static void fixture_open(struct fixture *f, int store)
 	switch (f->store) {
 	case FIXTURE_DIR:
 		r = dir_tree_create(f->path, false, &f->tree, &error);
+		break;
+	case FIXTURE_DIRECT:
+		r = direct_tree_create(f->path, false, &f->tree, &error);
 		break;
 	case FIXTURE_MEM:
 		r = mem_tree_create("", false, &f->tree, &error);
