@@ -40,6 +40,7 @@ void names_deny_list(struct names *n, const char *prefix);
 struct names_entry {
 	char *name;              /* one component, no '/' */
 	bool directory;          /* a common prefix or a `name/` marker */
+	bool hides_object;       /* a directory, and an object of the same name is not shown */
 	struct store_attr attr;
 	uint64_t valid_ns;       /* for how long from now it may be believed (kernel's timeout) */
 };
@@ -52,9 +53,7 @@ struct names_lookup {
 	char error[256];
 	/* Private. */
 	struct names *names;
-	char *prefix, *name;
 	void *state;
-	struct list link;
 };
 
 /* What stands under `name` in the directory `prefix`. Returns 1: known, entry is set; 0:
@@ -73,10 +72,7 @@ struct names_readdir {
 	char error[256];
 	/* Private. */
 	struct names *names;
-	char *prefix, *after;
-	size_t max;
 	void *state;
-	struct list link;
 };
 
 /* Up to `max` entries of the directory `prefix` that come after the cursor `after` (NULL:

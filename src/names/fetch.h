@@ -1,0 +1,93 @@
+/* fetch.h - one question to the store, and what its answer teaches the index.
+ *
+ * A fetch is a LIST (one page; or all pages, where the store's order is not that of keys), or
+ * the HEADs that stand for it where listing is denied. Whoever waits for the same answer
+ * shares it. The lock of `struct names` covers all but fetch_start. */
+#ifndef PAILFS_NAMES_FETCH_H
+#define PAILFS_NAMES_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "index.h"
+#include "pailfs/base/list.h"
+#include "pailfs/store.h"
+
+enum fetch_kind {
+	FETCH_PAGE,  /* LIST, one page */
+	FETCH_WHOLE, /* LIST, every page of a directory */
+	FETCH_HEAD,  /* HEAD name, then name/ */
+	FETCH_ONLY,  /* HEAD of the one object that there is */
+};
+
+struct question {
+	enum fetch_kind kind;
+	bool delimited;
+	char *prefix;       /* of the LIST, or the key */
+	char *start_after;  /* NULL: from the prefix's first key */
+	char *continuation; /* NULL, or a token that means the same as start_after */
+	char *goal;         /* NULL, or the page must reach this key, or the end */
+	char *directory;    /* which directory it was asked for */
+};
+void question_release(struct question *q);
+
+/* What was changed while a fetch was under way: its answer may be older. */
+struct change {
+	char *prefix, *name; /* name NULL: everything below prefix was forgotten */
+	bool learnt;         /* else forgotten */
+	bool absent;
+	struct store_attr attr;
+	uint64_t time;
+};
+
+struct fetch {
+	struct list link;       /* in names.fetches */
+	struct list start_link; /* to be started by who holds it */
+	struct list waiters;
+	struct question question;
+	uint64_t asked;         /* when */
+	struct change *changes;
+	size_t change_count;
+	/* Runs as store_op.done does. */
+	void (*finished)(struct fetch *f, int result);
+	void *owner;
+	char error[256];        /* a sentence on a failure */
+
+	/* Private. */
+	struct store_list list;
+	struct store_lookup lookup;
+	struct store_list *pages; /* FETCH_WHOLE: those that have come */
+	size_t page_count;
+	char *seen_token;       /* to notice tokens that repeat */
+	size_t tokens;
+	int first_error;        /* FETCH_HEAD: what name gave */
+};
+
+/* Takes the question over. */
+struct fetch *fetch_create(struct question *q, uint64_t now);
+void fetch_destroy(struct fetch *f);
+/* As a store operation's start: 0, 1 or -errno. Call it without the lock. */
+int fetch_start(struct fetch *f, struct store *s);
+void fetch_cancel(struct fetch *f);
+
+/* Takes in how an operation ended. Returns 0: the index knows; -errno: it failed; FETCH_AGAIN:
+ * start it again, more is needed; FETCH_DISORDER: the pages do not come in the order of
+ * keys, so nothing can be concluded from one. */
+enum { FETCH_AGAIN = 1, FETCH_DISORDER = 2 };
+int fetch_take(struct fetch *f, int result, struct index *ix);
+/* What was changed meanwhile is changed once more on top of the answer. */
+void fetch_replay(struct fetch *f, struct index *ix);
+/* Notes a change, if the answer may tell of it. */
+void fetch_note(struct fetch *f, const struct change *c);
+
+/* Feeds a directory from all pages of its listing, in whatever order they came. */
+void fetch_feed_whole(struct index *ix, const char *prefix, const struct store_list *pages,
+                      size_t count, uint64_t time);
+/* Feeds the root from the one object that there is (NULL: there is none). */
+void fetch_feed_only(struct index *ix, const struct store_entry *only, uint64_t time);
+
+/* May the answer show this key, or that it is absent? */
+bool fetch_may_show(const struct fetch *f, const char *key);
+bool fetch_answers(const struct fetch *f, const struct question *q);
+
+#endif

@@ -1,0 +1,108 @@
+/* index.h - what listings have shown of a bucket's directories; index.c explains it.
+ *
+ * No requests, locks or clock: the caller brings pages and the time, and holds its lock. A
+ * directory is named by its prefix, "" or a key ending in '/'. A child's *key* is its name,
+ * with a '/' behind it when it is a directory; children are known in the order of their keys,
+ * as listings bring them. */
+#ifndef PAILFS_NAMES_INDEX_H
+#define PAILFS_NAMES_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "pailfs/names.h"
+
+struct index;
+
+struct index_config {
+	uint64_t metadata_ttl_ns, negative_ttl_ns;
+	size_t max_entries;
+	struct stats *stats;
+};
+
+struct index *index_create(const struct index_config *config);
+void index_destroy(struct index *ix);
+
+/* A place among the keys of a directory's children, between two possible keys: before `data`
+ * (length bytes, may hold a NUL at its end), or after all of them when data is NULL. */
+struct place {
+	char *data;
+	size_t length;
+};
+
+/* ---- learning ---- */
+
+struct index_page {
+	const char *prefix;      /* the LIST's own, which need not end at a '/' */
+	bool delimited;
+	const char *start_after; /* NULL: from the first key with this prefix; otherwise whatever
+	                          * comes after this key */
+	const struct store_entry *entries; /* in the order of their keys */
+	size_t count;
+	size_t unusable;
+	const char *continuation; /* NULL: all that follows with this prefix is in the page */
+	uint64_t time;           /* when it was asked for */
+};
+
+/* Takes in a page, in place of what was known of the same keys. False: it tells nothing,
+ * since it ends where it began and more follow. */
+bool index_feed(struct index *ix, const struct index_page *page);
+/* One child is what attr says, or is absent (NULL), and nothing of the same name hides it. */
+void index_learn(struct index *ix, const char *prefix, const char *name,
+                 const struct store_attr *attr, uint64_t time);
+void index_forget(struct index *ix, const char *prefix, const char *name);
+void index_forget_below(struct index *ix, const char *prefix);
+/* Forgets the directories that were used least recently until the index is within its size. */
+void index_trim(struct index *ix);
+
+/* ---- asking ---- */
+
+/* What is believed: what was learnt less than a TTL ago, or since the question was asked. */
+struct index_time {
+	uint64_t now, since;
+};
+
+enum index_answer {
+	INDEX_FILE,
+	INDEX_DIRECTORY,
+	INDEX_ABSENT,
+	INDEX_UNKNOWN,       /* whether there is an object of that name */
+	INDEX_UNKNOWN_BELOW, /* whether there are keys below name/; about the object it is known */
+};
+
+/* Sets e->valid_ns unless unknown, and all but the name for a file or a directory. */
+enum index_answer index_find(struct index *ix, const char *prefix, const char *name,
+                             struct index_time time, struct names_entry *e);
+
+struct index_reading {
+	struct names_entry *entries; /* the caller frees them with their names */
+	size_t count;
+	bool end;                    /* nothing follows these entries */
+	/* Unless end: where the first gap in what is known begins (the caller frees gap.data),
+	 * and how many children are known between these entries and the gap. No gap.data: none
+	 * was found near. */
+	struct place gap;
+	size_t ahead;
+	bool gap_is_key;             /* the gap is just that one key, which the reader may have to
+	                              * be shown; it lies before `after` */
+};
+
+/* At most max entries after the one of name `after` (NULL: from the start). */
+void index_read(struct index *ix, const char *prefix, const char *after, size_t max,
+                struct index_time time, struct index_reading *r);
+
+/* The token that continues the last delimited listing of a directory, if that ended exactly
+ * at the gap; NULL otherwise. Valid until the index changes. */
+const char *index_continuation(struct index *ix, const char *prefix, const struct place *gap,
+                               struct index_time time);
+
+/* How many names of a directory that is wholly known cannot be shown (M1), and one of them;
+ * 0 when that was asked before with the same outcome. */
+size_t index_take_hidden(struct index *ix, const char *prefix, const char **example);
+
+/* When the listing of a directory reached its end for a reader, or its subtree was read on
+ * after that; kept with the directory. 0: never, as far as is remembered. */
+uint64_t index_walked(struct index *ix, const char *prefix);
+void index_set_walked(struct index *ix, const char *prefix, uint64_t time);
+
+#endif

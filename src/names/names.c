@@ -1,0 +1,873 @@
+/* names.c - questions about names, answered from the index or by the fewest requests.
+ *
+ * A question is answered from the index (index.c) when that knows; otherwise it waits for a
+ * fetch (fetch.c) that will make it known, started for it or under way already, and is then
+ * decided anew. What a question's own fetch brought is believed for that question however
+ * short the TTLs are, so each question ends.
+ *
+ * Which LIST answers the most:
+ *
+ *   a name       LIST of all that begins with it, not grouped: the object and, if they fit in
+ *                the page, all keys below name/, so that `cat dir/file` needs no more. Where
+ *                "name-x", "name.y" … fill the page before name/ could come, one more.
+ *   a directory  grouped at '/', from where the index has a gap. But where its parent was
+ *                listed a moment ago, the reader is likely to walk the tree: then keys are
+ *                listed from here on through all that the parent holds, a thousand names a
+ *                LIST however small the directories are. If such a page ends below one of our
+ *                sub-directories, there is more than a page below it, and grouping is better
+ *                from there on.
+ *
+ * The next page of a listing is asked for while its reader is in the second half of this one:
+ * it would be asked for anyway. */
+#include "pailfs/names.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "fetch.h"
+#include "index.h"
+#include "pailfs/base/lock.h"
+#include "pailfs/base/log.h"
+#include "pailfs/base/xalloc.h"
+
+#define NAME_LENGTH_MAX 255
+#define PREFETCH_AHEAD 500                     /* names known ahead of a reader, or fewer */
+#define WALK_NS (30 * NS_PER_SECOND)           /* a listed parent is being walked for so long */
+#define DENIAL_NS (60 * NS_PER_SECOND)         /* a 403 is believed for so long */
+#define CLASHES_TOLD_MAX 4096
+#define LAST_CHARACTER "\xf4\x8f\xbf\xbf"      /* U+10FFFF */
+
+/* Where listing was answered with 403. */
+struct denial {
+	char *prefix;
+	bool lookups_only;   /* seen for a part of a name; the directory itself was not asked */
+	bool below;          /* holds for all directories below, too */
+	uint64_t until;
+};
+
+struct names {
+	struct store *store;
+	const struct clock *clock;
+	unsigned capabilities;
+	uint64_t metadata_ttl_ns;
+	char *root;
+
+	pthread_mutex_t lock;
+	/* Under the lock. */
+	struct index *index;
+	struct list fetches;      /* under way or about to start */
+	size_t starting;          /* of these, not yet handed to the store */
+	bool ordered;             /* one page tells what is absent between its keys */
+	uint64_t calls;           /* so far that had to wait */
+	bool closing;
+	pthread_cond_t idle;      /* a fetch has started or ended, while closing */
+	struct denial *denials;
+	size_t denial_count;
+	uint64_t *clashes_told;   /* hashes of keys */
+	size_t clash_count;
+};
+
+/* A question that is not answered yet; exactly one of lookup and readdir is set. */
+struct waiter {
+	struct list link;         /* in fetch.waiters or work.ready */
+	struct names_lookup *lookup;
+	struct names_readdir *readdir;
+	char *prefix;
+	char *name;               /* or the cursor; may be NULL then */
+	size_t max;
+	uint64_t since;
+	uint64_t call;            /* the call that made it */
+	bool waiting;             /* in fetch.waiters */
+	bool guest;               /* waits, or has waited, for a fetch that was not made for it */
+	int result;
+};
+
+/* What a call or an event leaves to be done without the lock. */
+struct work {
+	struct names *names;
+	uint64_t call;            /* numbers the calls; 0 for an event */
+	struct list starts;       /* fetches */
+	struct list ready;        /* waiters whose done is to run */
+};
+
+static void work_init(struct work *work, struct names *n)
+{
+	work->names = n;
+	work->call = 0;
+	list_init(&work->starts);
+	list_init(&work->ready);
+}
+
+static struct index_time time_of(const struct names *n, uint64_t since)
+{
+	return (struct index_time){.now = clock_monotonic(n->clock), .since = since};
+}
+
+/* ---- what is said once ---- */
+
+static void tell_clash(struct names *n, const char *prefix, const char *name)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+	struct buf key = BUF_INIT;
+
+	for (const char *part = prefix; part; part = part == prefix ? name : NULL) {
+		for (const char *c = part; *c; c++)
+			hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+	}
+	for (size_t i = 0; i < n->clash_count; i++) {
+		if (n->clashes_told[i] == hash)
+			return;
+	}
+	if (n->clash_count == CLASHES_TOLD_MAX)
+		return;
+	n->clashes_told = xrealloc(n->clashes_told, n->clash_count + 1, sizeof(hash));
+	n->clashes_told[n->clash_count++] = hash;
+	buf_add_quoted(&key, prefix, strlen(prefix), 1024);
+	buf_add_quoted(&key, name, strlen(name), NAME_LENGTH_MAX);
+	log_warn(LOG_NAMES, "'%s' is an object and also a prefix of others: the directory is shown, "
+	         "the object cannot be reached", key.data);
+	buf_release(&key);
+}
+
+static void tell_hidden(struct names *n, const char *prefix)
+{
+	const char *example;
+	size_t hidden = index_take_hidden(n->index, prefix, &example);
+	struct buf where = BUF_INIT, which = BUF_INIT;
+
+	if (hidden == 0)
+		return;
+	buf_add_quoted(&where, prefix, strlen(prefix), 1024);
+	if (example)
+		buf_add_quoted(&which, example, strlen(example), 300);
+	log_warn(LOG_NAMES, "listing of '%s': %zu keys cannot be shown as file names%s%s%s",
+	         where.data, hidden, example ? ", such as '" : " (a NUL in them)", which.data,
+	         example ? "'" : "");
+	buf_release(&where);
+	buf_release(&which);
+}
+
+/* ---- denial ---- */
+
+static bool denied(const struct names *n, const char *prefix, bool listing)
+{
+	uint64_t now = clock_monotonic(n->clock);
+
+	for (size_t i = 0; i < n->denial_count; i++) {
+		const struct denial *d = &n->denials[i];
+		size_t length = strlen(d->prefix);
+
+		if (now < d->until && !(listing && d->lookups_only) &&
+		    !strncmp(d->prefix, prefix, length) && (d->below || !prefix[length]))
+			return true;
+	}
+	return false;
+}
+
+static void deny(struct names *n, const char *prefix, bool lookups_only)
+{
+	uint64_t now = clock_monotonic(n->clock);
+	struct buf where = BUF_INIT;
+	struct denial *d = NULL;
+
+	for (size_t i = 0; i < n->denial_count && !d; i++) {
+		if (!strcmp(n->denials[i].prefix, prefix) &&
+		    n->denials[i].lookups_only == lookups_only)
+			d = &n->denials[i];
+	}
+	if (!d) {
+		n->denials = xrealloc(n->denials, n->denial_count + 1, sizeof(*d));
+		d = &n->denials[n->denial_count++];
+		*d = (struct denial){
+			.prefix = xstrdup(prefix),
+			.lookups_only = lookups_only,
+			.below = n->ordered,
+		};
+		buf_add_quoted(&where, prefix, strlen(prefix), 1024);
+		log_warn(LOG_NAMES, "listing below '%s' is denied: its names are looked up one by one%s",
+		         where.data, lookups_only ? "" : " and cannot be listed");
+		buf_release(&where);
+	}
+	d->until = now + DENIAL_NS;
+}
+
+static void forget_denials(struct names *n, const char *prefix)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n->denial_count; i++) {
+		if (!strncmp(n->denials[i].prefix, prefix, strlen(prefix)) ||
+		    !strncmp(n->denials[i].prefix, prefix, strlen(n->denials[i].prefix)))
+			free(n->denials[i].prefix);
+		else
+			n->denials[kept++] = n->denials[i];
+	}
+	n->denial_count = kept;
+}
+
+/* ---- asking the store ---- */
+
+/* The place in a directory as the key to start after: every key that sorts behind the place
+ * sorts behind it, and hardly any other. `flat`: keys below a sub-directory that ends there
+ * are to be passed over, too. */
+static char *start_after(const char *prefix, const struct place *place, bool flat)
+{
+	struct buf key = BUF_INIT;
+
+	if (place->length == 0)
+		return flat ? xstrdup(prefix) : NULL;
+	buf_adds(&key, prefix);
+	buf_add(&key, place->data, place->length - 1);
+	if (place->data[place->length - 1] == '\0') { /* right behind a key */
+		if (flat && key.data[key.length - 1] == '/')
+			buf_adds(&key, LAST_CHARACTER);
+	} else if (place->data[place->length - 1] > 1 || place->data[place->length - 1] < 0) {
+		buf_addc(&key, (char)(place->data[place->length - 1] - 1));
+		buf_adds(&key, LAST_CHARACTER);
+	}
+	return buf_detach(&key);
+}
+
+/* The prefix of the parent of a directory below the root, or NULL. */
+static char *parent_of(const struct names *n, const char *prefix)
+{
+	size_t length = strlen(prefix), root = strlen(n->root);
+
+	if (length <= root)
+		return NULL;
+	length--; /* its own '/' */
+	while (length > root && prefix[length - 1] != '/')
+		length--;
+	return xstrndup(prefix, length);
+}
+
+/* The LIST that goes on with a directory at a gap in what is known of it. */
+static struct question plan_listing(struct names *n, const char *prefix, const struct place *gap,
+                                    struct index_time time)
+{
+	struct question q = {
+		.kind = FETCH_PAGE,
+		.delimited = true,
+		.directory = xstrdup(prefix),
+	};
+	const char *token = index_continuation(n->index, prefix, gap, time);
+	char *parent = parent_of(n, prefix);
+	uint64_t walked = parent ? index_walked(n->index, parent) : 0;
+
+	/* A page that ended right behind a sub-directory, and did not come by grouping, found more
+	 * below it than it could hold. */
+	if (!token && walked && time.now - walked < WALK_NS &&
+	    (n->capabilities & STORE_FLAT_LIST) &&
+	    !(gap->length >= 2 && !memcmp(gap->data + gap->length - 2, "/", 2))) {
+		q.delimited = false;
+		index_set_walked(n->index, parent, time.now);
+	}
+	q.prefix = q.delimited ? xstrdup(prefix) : xstrdup(parent);
+	q.start_after = start_after(prefix, gap, !q.delimited);
+	q.continuation = token ? xstrdup(token) : NULL;
+	if (gap->length > 0)
+		q.goal = xasprintf("%s%.*s", prefix, (int)gap->length, gap->data);
+	free(parent);
+	return q;
+}
+
+static struct question whole_listing(const char *prefix)
+{
+	return (struct question){
+		.kind = FETCH_WHOLE,
+		.delimited = true,
+		.prefix = xstrdup(prefix),
+		.directory = xstrdup(prefix),
+	};
+}
+
+static struct question single_key(enum fetch_kind kind, const char *prefix, char *key)
+{
+	return (struct question){
+		.kind = kind,
+		.prefix = key,
+		.directory = xstrdup(prefix),
+	};
+}
+
+/* The one object of a store that cannot list. */
+static struct question only_key(const struct names *n)
+{
+	return single_key(FETCH_ONLY, "", xstrdup(n->root));
+}
+
+static void fetch_finished(struct fetch *f, int result);
+
+/* Some fetch under way that answers just this question, or NULL. */
+static struct fetch *fetch_find(struct names *n, const struct question *q)
+{
+	struct fetch *f;
+
+	list_for_each(f, &n->fetches, link) {
+		if (fetch_answers(f, q))
+			return f;
+	}
+	return NULL;
+}
+
+/* The fetch that answers q, made if there is none. Takes q over. */
+static struct fetch *fetch_for(struct work *work, struct question *q)
+{
+	struct names *n = work->names;
+	struct fetch *f = fetch_find(n, q);
+
+	if (f) {
+		question_release(q);
+		return f;
+	}
+	f = fetch_create(q, clock_monotonic(n->clock));
+	f->finished = fetch_finished;
+	f->owner = n;
+	list_append(&n->fetches, &f->link);
+	list_append(&work->starts, &f->start_link);
+	n->starting++;
+	return f;
+}
+
+/* One that may happen to tell of a key. */
+static struct fetch *fetch_find_host(struct names *n, const char *key)
+{
+	struct fetch *f;
+
+	list_for_each(f, &n->fetches, link) {
+		if (fetch_may_show(f, key))
+			return f;
+	}
+	return NULL;
+}
+
+static void wait_for(struct waiter *w, struct fetch *f)
+{
+	list_append(&f->waiters, &w->link);
+	w->waiting = true;
+}
+
+/* ---- deciding a question ---- */
+
+/* Each returns 1 or -errno when the answer is known, which it has put into the request, and
+ * 0 when not. */
+
+static int answer_lookup(struct names *n, struct names_lookup *q, const char *prefix,
+                         const char *name, struct index_time time, enum index_answer *answer)
+{
+	*answer = index_find(n->index, prefix, name, time, &q->entry);
+	switch (*answer) {
+	case INDEX_FILE:
+	case INDEX_DIRECTORY:
+		q->entry.name = xstrdup(name);
+		if (q->entry.hides_object)
+			tell_clash(n, prefix, name);
+		return 1;
+	case INDEX_ABSENT:
+		return -ENOENT;
+	default:
+		return 0;
+	}
+}
+
+static int answer_readdir(struct work *work, struct names_readdir *q, const char *prefix,
+                          const char *after, size_t max, struct index_time time,
+                          struct index_reading *r)
+{
+	struct names *n = work->names;
+	struct question next;
+
+	index_read(n->index, prefix, after, max, time, r);
+	if (r->count == 0 && !r->end)
+		return 0;
+	q->entries = r->entries;
+	q->count = r->count;
+	q->end = r->end;
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->entries[i].hides_object)
+			tell_clash(n, prefix, r->entries[i].name);
+	}
+	if (r->end) {
+		index_set_walked(n->index, prefix, time.now);
+		tell_hidden(n, prefix);
+	} else if (r->gap.data && !r->gap_is_key && r->ahead <= PREFETCH_AHEAD && n->ordered &&
+	           n->metadata_ttl_ns >= NS_PER_SECOND && !n->closing &&
+	           !denied(n, prefix, true)) {
+		next = plan_listing(n, prefix, &r->gap, time);
+		fetch_for(work, &next);
+	}
+	free(r->gap.data);
+	r->gap.data = NULL;
+	return 1;
+}
+
+static void ask_lookup(struct work *work, struct waiter *w, enum index_answer answer)
+{
+	struct names *n = work->names;
+	char *key = xasprintf("%s%s", w->prefix, w->name);
+	struct fetch *host = NULL;
+	struct question q;
+
+	if (!(n->capabilities & STORE_LIST)) {
+		q = only_key(n);
+	} else if (denied(n, w->prefix, false)) {
+		q = single_key(FETCH_HEAD, w->prefix, xstrdup(key));
+	} else if (!n->ordered || !(n->capabilities & STORE_FLAT_LIST)) {
+		q = whole_listing(w->prefix);
+	} else {
+		q = single_key(FETCH_PAGE, w->prefix,
+		               xasprintf("%s%s", key, answer == INDEX_UNKNOWN_BELOW ? "/" : ""));
+		if (!w->guest && !fetch_find(n, &q))
+			host = fetch_find_host(n, key);
+	}
+	w->guest = host != NULL;
+	wait_for(w, host ? host : fetch_for(work, &q));
+	question_release(&q);
+	free(key);
+}
+
+static int ask_readdir(struct work *work, struct waiter *w, struct index_reading *r)
+{
+	struct names *n = work->names;
+	struct question q;
+
+	if (!(n->capabilities & STORE_LIST)) {
+		q = only_key(n);
+	} else if (denied(n, w->prefix, true)) {
+		free(r->gap.data);
+		return -EACCES;
+	} else if (!n->ordered) {
+		q = whole_listing(w->prefix);
+	} else if (r->gap_is_key) {
+		q = single_key(FETCH_PAGE, w->prefix,
+		               xasprintf("%s%.*s", w->prefix, (int)r->gap.length, r->gap.data));
+	} else {
+		q = plan_listing(n, w->prefix, &r->gap, time_of(n, w->since));
+	}
+	free(r->gap.data);
+	wait_for(w, fetch_for(work, &q));
+	return 0;
+}
+
+static void waiter_ready(struct work *work, struct waiter *w, int result)
+{
+	if (w->lookup)
+		w->lookup->state = NULL;
+	else
+		w->readdir->state = NULL;
+	w->result = result;
+	list_append(&work->ready, &w->link);
+}
+
+static void decide(struct work *work, struct waiter *w)
+{
+	struct names *n = work->names;
+	struct index_time time = time_of(n, w->since);
+	int result;
+
+	if (n->closing) {
+		result = -ECANCELED;
+	} else if (w->lookup) {
+		enum index_answer answer;
+
+		result = answer_lookup(n, w->lookup, w->prefix, w->name, time, &answer);
+		if (result == 0)
+			ask_lookup(work, w, answer);
+	} else {
+		struct index_reading r;
+
+		result = answer_readdir(work, w->readdir, w->prefix, w->name, w->max, time, &r);
+		if (result == 0)
+			result = ask_readdir(work, w, &r);
+	}
+	if (result != 0)
+		waiter_ready(work, w, result == 1 ? 0 : result);
+}
+
+/* ---- the course of a fetch ---- */
+
+/* Is that the answer of a store that does not list here? Of a web server's folder without an
+ * index nothing can be concluded either, whatever it says. */
+static bool is_denial(const struct fetch *f, int result)
+{
+	if (f->question.kind == FETCH_WHOLE)
+		return result == -EACCES || result == -ENOENT || result == -EOPNOTSUPP;
+	return f->question.kind == FETCH_PAGE && result == -EACCES;
+}
+
+/* Listing may be denied as a whole, for parts of names, or just above this directory. */
+static void learn_denial(struct names *n, const struct question *q)
+{
+	size_t directory = strlen(q->directory), asked = strlen(q->prefix);
+	char *parent;
+
+	if (asked >= directory) {
+		deny(n, q->directory, asked > directory);
+	} else if ((parent = parent_of(n, q->directory))) {
+		index_set_walked(n->index, parent, 0);
+		free(parent);
+	}
+}
+
+/* An operation of a fetch has ended. */
+static void settle(struct work *work, struct fetch *f, int result)
+{
+	struct names *n = work->names;
+	struct list waiters;
+	bool failed;
+
+	scoped_lock(&n->lock);
+	result = fetch_take(f, result, n->index);
+	if (result == FETCH_AGAIN && !n->closing) {
+		list_append(&work->starts, &f->start_link);
+		n->starting++;
+		return;
+	}
+	list_remove(&f->link);
+	list_init(&waiters);
+	list_splice(&waiters, &f->waiters);
+	if (result == FETCH_DISORDER && n->ordered) {
+		log_warn(LOG_NAMES, "the server does not list keys in their order: directories are "
+		         "listed as a whole before anything is shown");
+		n->ordered = false;
+	}
+	fetch_replay(f, n->index);
+	failed = result < 0;
+	if (failed && is_denial(f, result)) {
+		learn_denial(n, &f->question);
+		result = 0;
+	}
+	while (!list_empty(&waiters)) {
+		struct waiter *w = list_first(&waiters, struct waiter, link);
+
+		list_remove(&w->link);
+		w->waiting = false;
+		if (failed)
+			memcpy(w->lookup ? w->lookup->error : w->readdir->error, f->error,
+			       sizeof(f->error));
+		if (result < 0 && !w->guest)
+			waiter_ready(work, w, result);
+		else
+			decide(work, w);
+	}
+	index_trim(n->index);
+	if (n->closing)
+		pthread_cond_broadcast(&n->idle);
+	fetch_destroy(f);
+}
+
+static void waiter_destroy(struct waiter *w)
+{
+	free(w->prefix);
+	free(w->name);
+	free(w);
+}
+
+/* Starts what is to be started and answers who is ready. The waiter of the call that this is
+ * is not called back: its result is returned, 0 when it still waits. (It may have been
+ * answered by another thread meanwhile and be gone; so it is known by number.) */
+static int work_run(struct work *work)
+{
+	struct names *n = work->names;
+	int own_result = 0;
+
+	while (!list_empty(&work->starts)) {
+		struct fetch *f = list_first(&work->starts, struct fetch, start_link);
+		int result;
+
+		list_remove(&f->start_link);
+		result = fetch_start(f, n->store);
+		pthread_mutex_lock(&n->lock);
+		n->starting--;
+		if (n->closing)
+			pthread_cond_broadcast(&n->idle);
+		pthread_mutex_unlock(&n->lock);
+		if (result != 0)
+			settle(work, f, result);
+	}
+	while (!list_empty(&work->ready)) {
+		struct waiter *w = list_first(&work->ready, struct waiter, link);
+		struct names_lookup *lookup = w->lookup;
+		struct names_readdir *readdir = w->readdir;
+		int result = w->result;
+		bool own;
+
+		list_remove(&w->link);
+		own = w->call == work->call;
+		waiter_destroy(w);
+		if (own)
+			own_result = result ? result : 1;
+		else if (lookup)
+			lookup->done(lookup, result);
+		else
+			readdir->done(readdir, result);
+	}
+	return own_result;
+}
+
+static void fetch_finished(struct fetch *f, int result)
+{
+	struct work work;
+
+	work_init(&work, f->owner);
+	settle(&work, f, result);
+	work_run(&work);
+}
+
+/* ---- the contract ---- */
+
+struct names *names_create(const struct names_config *config)
+{
+	struct names *n = xcalloc(1, sizeof(*n));
+
+	n->store = config->store;
+	n->clock = config->clock;
+	n->capabilities = store_capabilities(config->store);
+	n->ordered = n->capabilities & STORE_ORDERED_LIST;
+	n->metadata_ttl_ns = config->metadata_ttl_ns;
+	n->root = xstrdup(store_root(config->store));
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->idle, NULL);
+	list_init(&n->fetches);
+	n->index = index_create(&(struct index_config){
+		.metadata_ttl_ns = config->metadata_ttl_ns,
+		.negative_ttl_ns = config->negative_ttl_ns,
+		.max_entries = config->max_entries,
+		.stats = config->stats,
+	});
+	return n;
+}
+
+void names_destroy(struct names *n)
+{
+	struct fetch *f;
+
+	if (!n)
+		return;
+	/* Nobody waits for what is under way now: pages asked for ahead, or for questions that
+	 * were interrupted. A fetch can be cancelled once the store has it, and is ours until
+	 * settle() has the lock. */
+	pthread_mutex_lock(&n->lock);
+	n->closing = true;
+	while (n->starting > 0)
+		pthread_cond_wait(&n->idle, &n->lock);
+	list_for_each(f, &n->fetches, link)
+		fetch_cancel(f);
+	while (!list_empty(&n->fetches) || n->starting > 0)
+		pthread_cond_wait(&n->idle, &n->lock);
+	pthread_mutex_unlock(&n->lock);
+
+	index_destroy(n->index);
+	for (size_t i = 0; i < n->denial_count; i++)
+		free(n->denials[i].prefix);
+	free(n->denials);
+	free(n->clashes_told);
+	free(n->root);
+	pthread_cond_destroy(&n->idle);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+}
+
+void names_feed(struct names *n, const struct store_list *page)
+{
+	uint64_t now = clock_monotonic(n->clock);
+
+	scoped_lock(&n->lock);
+	if (!(n->capabilities & STORE_LIST))
+		fetch_feed_only(n->index, page->entry_count > 0 ? page->entries : NULL, now);
+	else if (n->ordered)
+		index_feed(n->index, &(struct index_page){
+			.prefix = page->prefix,
+			.delimited = page->delimited,
+			.start_after = page->start_after,
+			.entries = page->entries,
+			.count = page->entry_count,
+			.unusable = page->unusable,
+			.continuation = page->next_continuation,
+			.time = now,
+		});
+	else if (!page->next_continuation)
+		fetch_feed_whole(n->index, page->prefix, page, 1, now);
+	index_trim(n->index);
+}
+
+void names_deny_list(struct names *n, const char *prefix)
+{
+	scoped_lock(&n->lock);
+	deny(n, prefix, false);
+}
+
+static struct waiter *waiter_create(struct work *work, const char *prefix, const char *name,
+                                    uint64_t since)
+{
+	struct waiter *w = xcalloc(1, sizeof(*w));
+
+	w->call = work->call = ++work->names->calls;
+	list_init(&w->link);
+	w->prefix = xstrdup(prefix);
+	w->name = name ? xstrdup(name) : NULL;
+	w->since = since;
+	return w;
+}
+
+int names_lookup(struct names *n, struct names_lookup *q, const char *prefix, const char *name)
+{
+	enum index_answer answer;
+	struct index_time time;
+	struct work work;
+	struct waiter *w;
+	int result;
+
+	q->names = n;
+	q->state = NULL;
+	q->entry = (struct names_entry){0};
+	q->error[0] = '\0';
+	if (strlen(name) > NAME_LENGTH_MAX)
+		return -ENAMETOOLONG;
+	work_init(&work, n);
+	pthread_mutex_lock(&n->lock);
+	time = time_of(n, clock_monotonic(n->clock));
+	result = answer_lookup(n, q, prefix, name, time, &answer);
+	if (result != 0) {
+		pthread_mutex_unlock(&n->lock);
+		return result;
+	}
+	q->state = w = waiter_create(&work, prefix, name, time.since);
+	w->lookup = q;
+	ask_lookup(&work, w, answer);
+	pthread_mutex_unlock(&n->lock);
+	return work_run(&work);
+}
+
+void names_entry_release(struct names_entry *e)
+{
+	free(e->name);
+	e->name = NULL;
+}
+
+int names_readdir(struct names *n, struct names_readdir *q, const char *prefix,
+                  const char *after, size_t max)
+{
+	struct index_reading r;
+	struct index_time time;
+	struct work work;
+	struct waiter *w;
+	int result;
+
+	q->names = n;
+	q->state = NULL;
+	q->entries = NULL;
+	q->count = 0;
+	q->end = false;
+	q->error[0] = '\0';
+	work_init(&work, n);
+	pthread_mutex_lock(&n->lock);
+	time = time_of(n, clock_monotonic(n->clock));
+	result = answer_readdir(&work, q, prefix, after, max, time, &r);
+	if (result == 0) {
+		q->state = w = waiter_create(&work, prefix, after, time.since);
+		w->readdir = q;
+		w->max = max;
+		result = ask_readdir(&work, w, &r);
+		if (result != 0) {
+			waiter_destroy(w);
+			q->state = NULL;
+		}
+	}
+	pthread_mutex_unlock(&n->lock);
+	if (result == 0)
+		return work_run(&work);
+	work_run(&work); /* a page ahead */
+	return result;
+}
+
+void names_readdir_release(struct names_readdir *q)
+{
+	for (size_t i = 0; i < q->count; i++)
+		names_entry_release(&q->entries[i]);
+	free(q->entries);
+	q->entries = NULL;
+	q->count = 0;
+}
+
+char *names_cursor(const struct names_entry *e)
+{
+	return xstrdup(e->name);
+}
+
+/* Takes a waiter away from its fetch; NULL when it is about to be answered. */
+static struct waiter *interrupt(struct names *n, void *const *state)
+{
+	struct waiter *w;
+
+	scoped_lock(&n->lock);
+	w = *state;
+	if (!w || !w->waiting)
+		return NULL;
+	list_remove(&w->link);
+	return w;
+}
+
+void names_lookup_interrupt(struct names_lookup *q)
+{
+	struct waiter *w = interrupt(q->names, &q->state);
+
+	if (!w)
+		return;
+	waiter_destroy(w);
+	q->done(q, -EINTR);
+}
+
+void names_readdir_interrupt(struct names_readdir *q)
+{
+	struct waiter *w = interrupt(q->names, &q->state);
+
+	if (!w)
+		return;
+	waiter_destroy(w);
+	q->done(q, -EINTR);
+}
+
+/* A change that fetches under way may not know of. */
+static void change(struct names *n, const struct change *c)
+{
+	struct fetch *f;
+
+	list_for_each(f, &n->fetches, link)
+		fetch_note(f, c);
+}
+
+void names_forget(struct names *n, const char *prefix, const char *name)
+{
+	scoped_lock(&n->lock);
+	index_forget(n->index, prefix, name);
+	change(n, &(struct change){.prefix = (char *)prefix, .name = (char *)name});
+}
+
+void names_forget_below(struct names *n, const char *prefix)
+{
+	scoped_lock(&n->lock);
+	index_forget_below(n->index, prefix);
+	forget_denials(n, prefix);
+	change(n, &(struct change){.prefix = (char *)prefix});
+}
+
+void names_learn(struct names *n, const char *prefix, const char *name,
+                 const struct store_attr *attr)
+{
+	struct change c = {
+		.prefix = (char *)prefix,
+		.name = (char *)name,
+		.learnt = true,
+		.absent = !attr,
+		.time = clock_monotonic(n->clock),
+	};
+
+	if (attr)
+		c.attr = *attr;
+	scoped_lock(&n->lock);
+	index_learn(n->index, prefix, name, attr, c.time);
+	change(n, &c);
+	index_trim(n->index);
+}
