@@ -35,8 +35,11 @@ void read_engine_destroy(struct read_engine *e);
 
 /* A reader of this version; takes a reference of the object. */
 struct reader *reader_create(struct read_engine *e, struct store_object *object, const struct policy *policy);
-/* Cancels its fetches and lets go; the memory goes when the last of them has ended. No read
- * may be pending. NULL is fine. */
+/* For whoever works with a reader while its owner may let go of it. NULL is fine for unref. */
+struct reader *reader_ref(struct reader *r);
+void reader_unref(struct reader *r);
+/* The owner's end: cancels the reader's fetches and drops the reference that reader_create
+ * gave. NULL is fine. */
 void reader_destroy(struct reader *r);
 
 /* One read, embedded in the caller's request. */

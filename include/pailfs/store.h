@@ -134,6 +134,8 @@ struct store_op {
 	/* A sentence on the last failure, with the request's ID; "" without one. For
 	 * user.pailfs.error and for the mount's own failure line. */
 	char error[256];
+	/* With -EACCES: the credentials are good, but this is not allowed with them. */
+	bool denied;
 	/* Private to the store. */
 	struct store *store;
 	void *state;

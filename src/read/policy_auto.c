@@ -53,7 +53,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 			window_grow(limits, stream);
 		window_plan(limits, stream, read, plan);
 		saw = "a stream: a window ahead of it";
-	} else if (!read->stalled) {
+	} else if (!read->stalled || read->in_flight) {
 		saw = "a stream, still inside what was fetched";
 	} else {
 		expected = stream->first + (history->typical_run ? page_up(history->typical_run) : FIRST_RUN);

@@ -46,7 +46,7 @@ struct reader {
 	struct cache_object *cached;
 
 	pthread_mutex_t lock; /* covers what follows */
-	unsigned refs;        /* the owner's and one for each fetch */
+	unsigned refs;        /* the owner's, other users', and one for each fetch */
 	bool closed;
 	bool delivered;
 	const struct policy *policy;
@@ -124,10 +124,19 @@ struct reader *reader_create(struct read_engine *e, struct store_object *object,
 	return r;
 }
 
-static void reader_unref(struct reader *r)
+struct reader *reader_ref(struct reader *r)
+{
+	scoped_lock(&r->lock);
+	r->refs++;
+	return r;
+}
+
+void reader_unref(struct reader *r)
 {
 	bool last;
 
+	if (!r)
+		return;
 	pthread_mutex_lock(&r->lock);
 	last = --r->refs == 0;
 	pthread_mutex_unlock(&r->lock);
@@ -282,6 +291,7 @@ static void make_plan(struct reader *r, struct range range, struct policy_plan *
 	        .in_flight = state == CACHE_WANTED,
 	};
 
+	*plan = (struct policy_plan){0};
 	*hit = !read.stalled;
 	*stream = streams_observe(&r->streams, range);
 	r->policy->plan(&r->engine->config.limits, &r->streams.history, *stream, &read, plan);
@@ -290,6 +300,11 @@ static void make_plan(struct reader *r, struct range range, struct policy_plan *
 	assert(plan->demand.end <= read.object_size && plan->ahead.end <= read.object_size);
 	plan->demand = whole_pages(plan->demand, read.object_size);
 	memcpy(r->why, plan->why, sizeof(r->why));
+	log_debug(LOG_READ, "%s [%llu, %llu) %s: GET [%llu, %llu), ahead to %llu by %llu; %s", r->object->key,
+	          (unsigned long long)range.start, (unsigned long long)range.end,
+	          state == CACHE_PRESENT ? "present" : state == CACHE_WANTED ? "on its way" : "absent",
+	          (unsigned long long)plan->demand.start, (unsigned long long)plan->demand.end,
+	          (unsigned long long)plan->ahead.end, (unsigned long long)plan->part, plan->why);
 	(*stream)->fetched_to = MAX((*stream)->fetched_to, plan->demand.end);
 }
 

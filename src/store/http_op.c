@@ -496,6 +496,8 @@ static enum next judge_refusal(struct http_op *h, int *result)
 			return NEXT_RENEW;
 		return fail(result, -EACCES);
 	case DIALECT_DENIED:
+		h->op->denied = !strcmp(h->answer.code, "AccessDenied");
+		return fail(result, -EACCES);
 	case DIALECT_CLOCK_SKEW:
 		return fail(result, -EACCES);
 	case DIALECT_WRONG_REGION:

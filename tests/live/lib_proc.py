@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 PAILFS = os.path.abspath(os.environ.get(
-    "PAILFS", Path(__file__).parents[2] / "build" / "src" / "pailfs"))
-PAILCTL = os.path.join(os.path.dirname(PAILFS), "pailctl")
+    "PAILFS", Path(__file__).parents[2] / "build" / "pailfs"))
 
 
 class Failed(AssertionError):

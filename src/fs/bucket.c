@@ -1,0 +1,142 @@
+/* bucket.c - a bucket as a family of FUSE operations: the table, and what needs no network. */
+#include "bucket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int bucket_create(struct fs *fs)
+{
+	fs->state = nodes_create(fs, store_capabilities(fs->c.store) & STORE_LIST ? store_root(fs->c.store) : "");
+	return 0;
+}
+
+static void bucket_destroy(struct fs *fs)
+{
+	nodes_destroy(fs->state);
+}
+
+static void bucket_init(struct fs *fs, struct fuse_conn_info *conn)
+{
+	/* Readahead goes far beyond the default of 12 requests in the background. */
+	conn->max_background = 128;
+	conn->congestion_threshold = 96;
+	/* Versions never change under a node: nothing is asked again to keep pages (R2). */
+	conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
+	conn->want |= conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
+	                               FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+	                               FUSE_CAP_EXPORT_SUPPORT);
+}
+
+void bucket_fill_entry(struct fs *fs, const struct node *node, uint64_t valid_ns,
+                       struct fuse_entry_param *out)
+{
+	*out = (struct fuse_entry_param){
+	        .ino = node->id,
+	        .generation = 0, /* the nodeid holds it already */
+	        .attr_timeout = FOREVER_SECONDS,
+	        .entry_timeout = (double)valid_ns / (double)NS_PER_SECOND,
+	};
+	node_stat(fs, node, &out->attr);
+}
+
+void bucket_forget_name(struct fs *fs, const struct node *node)
+{
+	struct nodes *nodes = nodes_of(fs);
+	struct node *parent;
+	size_t length;
+	const char *start = node_name(node, &length);
+	char *prefix = xstrndup(node->key, (size_t)(start - node->key));
+	char *name = xstrndup(start, length);
+
+	names_forget(fs->c.names, prefix, name);
+	pthread_mutex_lock(&nodes->lock);
+	HASH_FIND(hh, nodes->by_key, prefix, strlen(prefix), parent);
+	uint64_t parent_id = parent ? parent->id : 0;
+	pthread_mutex_unlock(&nodes->lock);
+	if (parent_id)
+		forget_entry(fs, parent_id, name);
+	free(prefix);
+	free(name);
+}
+
+static void bucket_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	node_forget(nodes_of(fs_of(req)), ino, n);
+	fuse_reply_none(req);
+}
+
+static void bucket_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		node_forget(nodes_of(fs_of(req)), forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}
+
+static void bucket_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node *node = node_get(nodes_of(fs_of(req)), ino);
+	struct stat st;
+
+	if (!node) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	node_stat(fs_of(req), node, &st);
+	fuse_reply_attr(req, &st, FOREVER_SECONDS);
+}
+
+static void bucket_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	/* Large and harmless: tools that check for room must not refuse (M5). */
+	struct statvfs st = {
+	        .f_bsize = 4096,
+	        .f_frsize = 4096,
+	        .f_blocks = 1ull << 40,
+	        .f_bfree = 1ull << 39,
+	        .f_bavail = 1ull << 39,
+	        .f_files = 1ull << 32,
+	        .f_ffree = 1ull << 31,
+	        .f_favail = 1ull << 31,
+	        .f_namemax = 255,
+	};
+
+	fuse_reply_statfs(req, &st);
+}
+
+/* The whole value is data: there are no holes in a bucket. */
+static void bucket_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	struct node *node = node_get(nodes_of(fs_of(req)), ino);
+	off_t size = node ? (off_t)node->attr.size : 0;
+
+	if (offset < 0 || offset >= size)
+		fuse_reply_err(req, ENXIO);
+	else
+		fuse_reply_lseek(req, whence == SEEK_DATA ? offset : size);
+}
+
+const struct fs_family fs_bucket = {
+        .create = bucket_create,
+        .destroy = bucket_destroy,
+        .init = bucket_init,
+        .ops = {
+                .lookup = bucket_lookup,
+                .forget = bucket_forget,
+                .forget_multi = bucket_forget_multi,
+                .getattr = bucket_getattr,
+                .open = bucket_open,
+                .read = bucket_read,
+                .release = bucket_release,
+                .opendir = bucket_opendir,
+                .readdir = bucket_readdir,
+                .readdirplus = bucket_readdirplus,
+                .releasedir = bucket_releasedir,
+                .statfs = bucket_statfs,
+                .getxattr = bucket_getxattr,
+                .setxattr = bucket_setxattr,
+                .listxattr = bucket_listxattr,
+                .lseek = bucket_lseek,
+        },
+};

@@ -1,0 +1,287 @@
+/* bucket_io.c - opening and reading objects.
+ *
+ * Opening asks nothing (M3): the first GET's If-Match finds out whether what was believed
+ * still holds. When it does not, and nobody has seen a byte of the old version yet, the node
+ * moves on to the new one in silence; otherwise the reader gets ESTALE (R2). */
+#include "bucket.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pailfs/base/lock.h"
+#include "pailfs/base/log.h"
+
+struct read_request {
+	struct parked parked;
+	struct reader_request read;
+	struct node *node;
+	struct reader *reader;     /* counted: the node may move on meanwhile */
+	struct names_lookup names; /* to find the version to move on to */
+	size_t size;
+	off_t offset;
+	uint64_t started_ns;
+	bool moved;                /* once is enough for one request */
+};
+
+/* The path below the mount's root, which the user's globs speak of. */
+static const char *relative_path(const struct fs *fs, const struct node *node)
+{
+	const char *root = nodes_of((struct fs *)fs)->root->key;
+
+	return node->key + strlen(root);
+}
+
+const struct policy *bucket_policy(const struct fs *fs, const struct node *node)
+{
+	const struct config *c = fs->c.config;
+	const char *path = relative_path(fs, node), *base = strrchr(path, '/');
+
+	if (node->policy)
+		return node->policy;
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const char *glob = c->rules[i].glob;
+		const char *what = strchr(glob, '/') || !base ? path : base + 1;
+
+		if (!fnmatch(glob, what, 0))
+			return policy_by_name(c->rules[i].policy);
+	}
+	return policy_by_name(c->read_policy);
+}
+
+void bucket_set_policy(struct fs *fs, struct node *node, const struct policy *policy)
+{
+	scoped_lock(&nodes_of(fs)->lock);
+	node->policy = policy;
+	if (node->reader)
+		reader_set_policy(node->reader, policy);
+}
+
+void bucket_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct nodes *nodes = nodes_of(fs);
+	struct node *node = node_get(nodes, ino);
+	int err = 0;
+
+	if (!node) {
+		fuse_reply_err(req, ESTALE);
+		return;
+	}
+	pthread_mutex_lock(&nodes->lock);
+	if (node->directory)
+		err = EISDIR;
+	else if ((fi->flags & O_ACCMODE) != O_RDONLY)
+		err = EROFS;
+	else if (node->superseded)
+		err = ESTALE; /* the VFS looks the name up again and opens what it finds */
+	if (!err) {
+		if (!node->object)
+			node->object = store_object_open(fs->c.store, node->key, &node->attr);
+		if (!node->reader)
+			node->reader = reader_create(fs->c.engine, node->object, bucket_policy(fs, node));
+		node->opens++;
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	if (err) {
+		fuse_reply_err(req, err);
+		return;
+	}
+	stats_inc(fs->c.stats, STAT_OPEN_FILES);
+	fi->fh = node->id;
+	fi->keep_cache = 1;
+	fi->noflush = 1; /* there is nothing to flush: saves a request a close */
+	fuse_reply_open(req, fi);
+}
+
+static void close_one(struct fs *fs, struct node *node)
+{
+	struct nodes *nodes = nodes_of(fs);
+	struct reader *last = NULL;
+
+	pthread_mutex_lock(&nodes->lock);
+	if (--node->opens == 0) {
+		last = node->reader;
+		node->reader = NULL;
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	reader_destroy(last);
+	stats_add(fs->c.stats, STAT_OPEN_FILES, -1);
+}
+
+void bucket_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node *node = node_get(nodes_of(fs_of(req)), ino);
+
+	if (node)
+		close_one(fs_of(req), node);
+	fuse_reply_err(req, 0);
+}
+
+/* ---- reading ---- */
+
+static void read_finish(struct read_request *r, int result);
+
+static void read_free(struct parked *p)
+{
+	free(container_of(p, struct read_request, parked));
+}
+
+static void read_done(struct reader_request *q, int result)
+{
+	read_finish(container_of(q, struct read_request, read), result);
+}
+
+/* Reads through the node's reader of this moment. */
+static void read_start(struct read_request *r)
+{
+	struct nodes *nodes = nodes_of(r->parked.fs);
+	int result;
+
+	pthread_mutex_lock(&nodes->lock);
+	r->reader = reader_ref(r->node->reader);
+	pthread_mutex_unlock(&nodes->lock);
+	result = reader_read(r->reader, &r->read, (uint64_t)r->offset, r->size);
+	if (result != 0)
+		read_finish(r, result < 0 ? result : 0);
+}
+
+static void read_end(struct read_request *r, int error)
+{
+	struct fs *fs = r->parked.fs;
+
+	unpark(&r->parked);
+	if (error)
+		fuse_reply_err(r->parked.req, error);
+	else if (r->read.pin.count == 0)
+		fuse_reply_buf(r->parked.req, NULL, 0);
+	else
+		fuse_reply_iov(r->parked.req, r->read.pin.iov, r->read.pin.count);
+	stats_observe(fs->c.stats, HISTOGRAM_READ, clock_monotonic(fs->c.clock) - r->started_ns);
+	if (!error) {
+		stats_add(fs->c.stats, STAT_READ_BYTES, (int64_t)range_length(r->read.range));
+		reader_done(&r->read);
+	}
+	reader_unref(r->reader);
+	node_put(nodes_of(fs), r->node);
+	parked_unref(&r->parked);
+}
+
+/* The version under the key is another one now, and this node's readers know the old one. */
+static void read_stale(struct read_request *r)
+{
+	struct fs *fs = r->parked.fs;
+	struct nodes *nodes = nodes_of(fs);
+	struct node *node = r->node;
+	bool first;
+
+	pthread_mutex_lock(&nodes->lock);
+	first = !node->superseded;
+	if (first) {
+		node->superseded = true;
+		HASH_DEL(nodes->by_key, node);
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	if (first) {
+		log_warn(LOG_FS, "%s: the object was replaced or deleted while it was being read; "
+		         "its readers get ESTALE, open it again for the new version", node->key);
+		bucket_forget_name(fs, node);
+	}
+	read_end(r, ESTALE);
+}
+
+static void moved_on(struct names_lookup *q, int result)
+{
+	struct read_request *r = container_of(q, struct read_request, names);
+	struct fs *fs = r->parked.fs;
+	struct nodes *nodes = nodes_of(fs);
+	struct node *node = r->node;
+	struct reader *old = NULL;
+
+	if (result < 0 || q->entry.directory) {
+		names_entry_release(&q->entry);
+		read_stale(r);
+		return;
+	}
+	pthread_mutex_lock(&nodes->lock);
+	/* Another request of the same reader may have moved it already. */
+	if (node->reader == r->reader) {
+		old = node->reader;
+		store_object_unref(node->object);
+		node->attr = q->entry.attr;
+		node->object = store_object_open(fs->c.store, node->key, &node->attr);
+		node->reader = reader_create(fs->c.engine, node->object, bucket_policy(fs, node));
+	}
+	pthread_mutex_unlock(&nodes->lock);
+	names_entry_release(&q->entry);
+	if (old) {
+		/* A negative offset drops the attributes only and waits for no page. */
+		fuse_lowlevel_notify_inval_inode(fs->session, node->id, -1, 0);
+		reader_destroy(old);
+	}
+	reader_unref(r->reader);
+	read_start(r);
+}
+
+/* Whether nobody can tell that the node was another version before. */
+static bool may_move_on(struct read_request *r)
+{
+	struct nodes *nodes = nodes_of(r->parked.fs);
+
+	scoped_lock(&nodes->lock);
+	return !r->moved && !r->node->superseded && r->node->opens == 1 && !reader_delivered(r->reader);
+}
+
+static void move_on(struct read_request *r)
+{
+	struct fs *fs = r->parked.fs;
+	size_t length;
+	const char *start = node_name(r->node, &length);
+	char *prefix = xstrndup(r->node->key, (size_t)(start - r->node->key));
+	char *name = xstrndup(start, length);
+	int result;
+
+	r->moved = true;
+	r->names.done = moved_on;
+	names_forget(fs->c.names, prefix, name);
+	result = names_lookup(fs->c.names, &r->names, prefix, name);
+	free(prefix);
+	free(name);
+	if (result != 0)
+		moved_on(&r->names, result < 0 ? result : 0);
+}
+
+static void read_finish(struct read_request *r, int result)
+{
+	if (result != -ESTALE && result != -ENOENT)
+		read_end(r, -result);
+	else if (may_move_on(r))
+		move_on(r);
+	else
+		read_stale(r);
+}
+
+void bucket_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct node *node = node_get(nodes_of(fs), ino);
+	struct read_request *r;
+
+	if (!node || node->directory) {
+		fuse_reply_err(req, node ? EISDIR : ESTALE);
+		return;
+	}
+	r = xmalloc(sizeof(*r)); /* most of it is the pin's arrays, which need no zeroing */
+	memset(&r->parked, 0, sizeof(r->parked));
+	memset(&r->names, 0, sizeof(r->names));
+	r->parked.destroy = read_free;
+	r->node = node;
+	r->size = size;
+	r->offset = offset;
+	r->moved = false;
+	r->read.done = read_done;
+	r->started_ns = clock_monotonic(fs->c.clock);
+	node_ref(nodes_of(fs), node);
+	park(&r->parked, fs, req, false); /* the kernel interrupts no buffered read */
+	read_start(r);
+}

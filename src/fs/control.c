@@ -1,0 +1,191 @@
+/* control.c - the directory .pailfs: it exists at the root of every mount and is never
+ * listed there. A file's text is made when it is opened, so that a reader sees one moment. */
+#include "fs_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "pailfs-config.h"
+
+static void format_stats(struct fs *fs, struct buf *out)
+{
+	stats_format(fs->c.stats, out);
+}
+
+static void format_config(struct fs *fs, struct buf *out)
+{
+	config_format(fs->c.config, out);
+}
+
+static void format_version(struct fs *fs, struct buf *out)
+{
+	buf_adds(out, "pailfs " PAILFS_VERSION "\n");
+}
+
+static const struct control_file {
+	const char *name;
+	void (*format)(struct fs *fs, struct buf *out);
+} files[] = {
+        {"stats", format_stats},
+        {"config", format_config},
+        {"version", format_version},
+};
+
+/* The directory's inode is the first; the files follow in the order of the table. */
+static const struct control_file *file_of(fuse_ino_t ino)
+{
+	uint64_t i = ino - CONTROL_FIRST_INO;
+
+	return i >= 1 && i <= ARRAY_SIZE(files) ? &files[i - 1] : NULL;
+}
+
+static void control_stat(struct fs *fs, fuse_ino_t ino, struct stat *st)
+{
+	const struct control_file *f = file_of(ino);
+
+	stat_defaults(fs, st, !f, 0, clock_realtime(fs->c.clock));
+	st->st_ino = ino;
+	st->st_mode = f ? S_IFREG | 0444 : S_IFDIR | 0555;
+}
+
+static void control_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param entry = {.entry_timeout = 60};
+
+	if (parent == FUSE_ROOT_ID)
+		entry.ino = CONTROL_FIRST_INO;
+	for (size_t i = 0; parent != FUSE_ROOT_ID && i < ARRAY_SIZE(files); i++)
+		if (!strcmp(name, files[i].name))
+			entry.ino = CONTROL_FIRST_INO + 1 + i;
+	if (!entry.ino) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	control_stat(fs_of(req), entry.ino, &entry.attr);
+	fuse_reply_entry(req, &entry);
+}
+
+static void control_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	control_stat(fs_of(req), ino, &st);
+	fuse_reply_attr(req, &st, 1);
+}
+
+static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	const struct control_file *f = file_of(ino);
+	struct buf *text;
+
+	if (!f) {
+		fuse_reply_err(req, EISDIR);
+		return;
+	}
+	if ((fi->flags & O_ACCMODE) != O_RDONLY) {
+		fuse_reply_err(req, EACCES);
+		return;
+	}
+	text = xmalloc(sizeof(*text));
+	buf_init(text);
+	f->format(fs_of(req), text);
+	fi->fh = (uintptr_t)text;
+	fi->direct_io = 1; /* its size is not known before it is read */
+	fi->noflush = 1;
+	fuse_reply_open(req, fi);
+}
+
+static void control_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	const struct buf *text = (const struct buf *)(uintptr_t)fi->fh;
+	size_t from = MIN((size_t)offset, text->length);
+
+	fuse_reply_buf(req, text->data + from, MIN(size, text->length - from));
+}
+
+static void control_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct buf *text = (struct buf *)(uintptr_t)fi->fh;
+
+	buf_release(text);
+	free(text);
+	fuse_reply_err(req, 0);
+}
+
+static void control_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                            struct fuse_file_info *fi)
+{
+	char data[1024];
+	size_t used = 0;
+
+	for (size_t i = (size_t)offset; i < ARRAY_SIZE(files) + 2; i++) {
+		const char *name = i == 0 ? "." : i == 1 ? ".." : files[i - 2].name;
+		struct stat st = {.st_mode = i < 2 ? S_IFDIR : S_IFREG,
+		                  .st_ino = i < 2 ? CONTROL_FIRST_INO : CONTROL_FIRST_INO + i - 1};
+		size_t room = MIN(size, sizeof(data)) - used;
+		size_t need = fuse_add_direntry(req, data + used, room, name, &st, (off_t)i + 1);
+
+		if (need > room)
+			break;
+		used += need;
+	}
+	fuse_reply_buf(req, data, used);
+}
+
+static void control_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_open(req, fi);
+}
+
+static void control_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, 0);
+}
+
+static void control_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                                struct fuse_file_info *fi)
+{
+	char data[2048];
+	size_t used = 0;
+
+	for (size_t i = (size_t)offset; i < ARRAY_SIZE(files) + 2; i++) {
+		const char *name = i == 0 ? "." : i == 1 ? ".." : files[i - 2].name;
+		struct fuse_entry_param entry = {.attr = {.st_mode = i < 2 ? S_IFDIR : S_IFREG}};
+		size_t room = MIN(size, sizeof(data)) - used, need;
+
+		entry.attr.st_ino = i < 2 ? CONTROL_FIRST_INO : CONTROL_FIRST_INO + i - 1;
+		need = fuse_add_direntry_plus(req, data + used, room, name, &entry, (off_t)i + 1);
+		if (need > room)
+			break;
+		used += need;
+	}
+	fuse_reply_buf(req, data, used);
+}
+
+static void control_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct statvfs st = {.f_bsize = 4096, .f_frsize = 4096, .f_namemax = 255};
+
+	fuse_reply_statfs(req, &st);
+}
+
+static void control_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	fuse_reply_err(req, mask & W_OK ? EACCES : 0);
+}
+
+const struct fs_family fs_control = {
+        .ops = {
+                .lookup = control_lookup,
+                .getattr = control_getattr,
+                .open = control_open,
+                .read = control_read,
+                .release = control_release,
+                .opendir = control_opendir,
+                .readdir = control_readdir,
+                .readdirplus = control_readdirplus,
+                .releasedir = control_releasedir,
+                .statfs = control_statfs,
+                .access = control_access,
+        },
+};

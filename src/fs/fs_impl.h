@@ -1,0 +1,102 @@
+/* fs_impl.h - what the files of the fs room share. */
+#ifndef PAILFS_FS_IMPL_H
+#define PAILFS_FS_IMPL_H
+
+#define FUSE_USE_VERSION 314
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include "pailfs/fs.h"
+
+/* A kind of file system behind the same mount: buckets, trees, and the control directory.
+ * front.c counts each request and gives it to the family that its inode belongs to. */
+struct fs_family {
+	int (*create)(struct fs *fs);   /* NULL: nothing to prepare. 0 or -errno */
+	void (*destroy)(struct fs *fs); /* after the last request */
+	/* Asks for the capabilities that the family needs. */
+	void (*init)(struct fs *fs, struct fuse_conn_info *conn);
+	struct fuse_lowlevel_ops ops;   /* what is NULL is answered with ENOSYS */
+};
+
+extern const struct fs_family fs_bucket;  /* keys, versions, the read engine */
+extern const struct fs_family fs_tree;    /* local-backed stores */
+extern const struct fs_family fs_control; /* .pailfs/ */
+
+/* The operations that libfuse calls. */
+extern const struct fuse_lowlevel_ops fs_front_ops;
+
+struct fs {
+	struct fs_config c;
+	const struct fs_family *family;
+	struct fuse_session *session;
+	struct dispatch *dispatch;   /* tells the kernel to forget; serves no requests */
+	void *state;                 /* the family's own */
+	char *mountpoint;
+
+	uid_t uid;                   /* who owns what the store has no owner for */
+	gid_t gid;
+	mode_t file_mode, dir_mode;
+
+	pthread_mutex_t parked_lock;
+	pthread_cond_t parked_gone;
+	struct list parked;          /* parked_lock; struct parked.link */
+	bool stopping;               /* parked_lock; nothing more is parked for long */
+};
+
+static inline struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* ---- reply.c: requests that wait ---- */
+
+/* A request whose answer needs the network, embedded in what waits for it.
+ *
+ *	park()      before the operation that may finish on another thread is started
+ *	unpark()    before the reply, on whichever thread; after it no interrupt comes
+ *	parked_unref() drops the creator's reference, after the reply
+ *
+ * `interrupt` is called at most once, on the dispatch thread, when the kernel or the end of
+ * the mount asks for an early end; the request may be finishing at the same time. */
+struct parked {
+	struct fs *fs;
+	fuse_req_t req;
+	void (*interrupt)(struct parked *p);
+	void (*destroy)(struct parked *p); /* when the last reference is gone */
+	/* Private. */
+	atomic_uint refs;
+	atomic_bool interrupt_posted;
+	bool interruptible;
+	struct list link;
+	struct dispatch_task task;
+};
+
+void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible);
+void unpark(struct parked *p);
+void parked_unref(struct parked *p);
+/* Interrupts what is parked and waits until all of it has been answered. */
+void parked_drain(struct fs *fs);
+
+/* The kernel forgets this name (from the dispatch thread, never from one that serves). */
+void forget_entry(struct fs *fs, fuse_ino_t parent, const char *name);
+
+/* Fills what every store has no opinion on. */
+void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_t size, int64_t mtime_ns);
+
+/* ---- readahead.c ---- */
+
+/* Asks the kernel to read ahead of sequential readers of this mount by `kib`, in requests of
+ * up to 1 MiB; where we may not (it is root's to set), nothing happens. */
+void readahead_set(const char *mountpoint, unsigned kib);
+
+/* ---- control.c: the directory .pailfs at the root of every mount ---- */
+
+#define CONTROL_NAME ".pailfs"
+#define CONTROL_FIRST_INO (1ull << 62)
+
+static inline bool control_owns(fuse_ino_t ino)
+{
+	return ino >= CONTROL_FIRST_INO;
+}
+
+#endif

@@ -1,0 +1,124 @@
+/* reply.c - requests that wait, and what is told to the kernel outside of replies.
+ *
+ * A parked request has two references at most: its creator's, and one of the interrupt on
+ * its way through the dispatch thread. libfuse calls the interrupt function under a lock of
+ * the request that unpark() takes too, so after unpark() no new interrupt starts; one that
+ * was posted before finds the memory still there. */
+#include "fs_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "pailfs/base/lock.h"
+
+static void run_interrupt(struct dispatch_task *task)
+{
+	struct parked *p = container_of(task, struct parked, task);
+
+	p->interrupt(p);
+	parked_unref(p);
+}
+
+static void post_interrupt(struct parked *p)
+{
+	if (!p->interrupt || atomic_exchange(&p->interrupt_posted, true))
+		return;
+	atomic_fetch_add(&p->refs, 1);
+	p->task.run = run_interrupt;
+	dispatch_post(p->fs->dispatch, &p->task);
+}
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+	struct parked *p = data;
+
+	stats_inc(p->fs->c.stats, STAT_FUSE_INTERRUPT);
+	post_interrupt(p);
+}
+
+void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible)
+{
+	p->fs = fs;
+	p->req = req;
+	p->interruptible = interruptible;
+	atomic_init(&p->refs, 1);
+	atomic_init(&p->interrupt_posted, false);
+	pthread_mutex_lock(&fs->parked_lock);
+	list_append(&fs->parked, &p->link);
+	pthread_mutex_unlock(&fs->parked_lock);
+	/* Runs on_interrupt at once when the interrupt came first. */
+	if (interruptible)
+		fuse_req_interrupt_func(req, on_interrupt, p);
+}
+
+void unpark(struct parked *p)
+{
+	struct fs *fs = p->fs;
+
+	if (p->interruptible)
+		fuse_req_interrupt_func(p->req, NULL, NULL);
+	scoped_lock(&fs->parked_lock);
+	list_remove(&p->link);
+	if (list_empty(&fs->parked))
+		pthread_cond_broadcast(&fs->parked_gone);
+}
+
+void parked_unref(struct parked *p)
+{
+	if (atomic_fetch_sub(&p->refs, 1) == 1)
+		p->destroy(p);
+}
+
+void parked_drain(struct fs *fs)
+{
+	struct parked *p;
+
+	pthread_mutex_lock(&fs->parked_lock);
+	fs->stopping = true;
+	list_for_each(p, &fs->parked, link)
+		post_interrupt(p);
+	while (!list_empty(&fs->parked))
+		pthread_cond_wait(&fs->parked_gone, &fs->parked_lock);
+	pthread_mutex_unlock(&fs->parked_lock);
+}
+
+struct forget {
+	struct dispatch_task task;
+	struct fs *fs;
+	fuse_ino_t parent;
+	char name[];
+};
+
+static void run_forget(struct dispatch_task *task)
+{
+	struct forget *f = container_of(task, struct forget, task);
+
+	fuse_lowlevel_notify_inval_entry(f->fs->session, f->parent, f->name, strlen(f->name));
+	free(f);
+}
+
+void forget_entry(struct fs *fs, fuse_ino_t parent, const char *name)
+{
+	size_t n = strlen(name) + 1;
+	struct forget *f = xcalloc(1, sizeof(*f) + n);
+
+	f->task.run = run_forget;
+	f->fs = fs;
+	f->parent = parent;
+	memcpy(f->name, name, n);
+	dispatch_post(fs->dispatch, &f->task);
+}
+
+void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_t size, int64_t mtime_ns)
+{
+	*st = (struct stat){
+	        .st_mode = directory ? S_IFDIR | fs->dir_mode : S_IFREG | fs->file_mode,
+	        .st_nlink = 1,
+	        .st_uid = fs->uid,
+	        .st_gid = fs->gid,
+	        .st_size = (off_t)size,
+	        .st_blksize = 4096, /* with more, Python reads more than it was asked for (M5) */
+	        .st_blocks = (blkcnt_t)((size + 511) / 512),
+	        .st_mtim = timespec_from_ns(mtime_ns),
+	};
+	st->st_atim = st->st_ctim = st->st_mtim;
+}
