@@ -282,7 +282,7 @@ static int s3_parse_list(const void *config, const struct dialect_call *call,
                          const struct dialect_answer *a, const char *body, size_t n,
                          struct list_page *page)
 {
-	int result = s3_xml_parse_list(body, n, page);
+	int result = s3_xml_parse_list(body, n, call->prefix ? call->prefix : "", page);
 
 	if (result)
 		return result;

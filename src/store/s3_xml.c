@@ -258,8 +258,9 @@ static size_t decode_key(char *key, size_t n, bool plus_is_space)
 	return out;
 }
 
-static void listing_deliver(struct listing *l, struct list_page *page)
+static void listing_deliver(struct listing *l, const char *prefix, struct list_page *page)
 {
+	size_t prefix_length = strlen(prefix);
 	bool plus_is_space = !memmem(l->keys.data, l->keys.length, "%20", 3);
 
 	for (size_t i = 0; i < l->count; i++) {
@@ -270,6 +271,9 @@ static void listing_deliver(struct listing *l, struct list_page *page)
 			goto unusable;
 		if (l->encoded)
 			e->length = decode_key(key, e->length, plus_is_space);
+		/* Callers cut the prefix off. */
+		if (e->length < prefix_length || memcmp(key, prefix, prefix_length) != 0)
+			goto unusable;
 		if (e->length && key[e->length - 1] == '/')
 			e->attr.is_prefix = true;
 		else if (e->attr.is_prefix)
@@ -283,7 +287,7 @@ unusable:
 		list_page_continue(page, l->token.data, l->token.length);
 }
 
-int s3_xml_parse_list(const char *body, size_t n, struct list_page *page)
+int s3_xml_parse_list(const char *body, size_t n, const char *prefix, struct list_page *page)
 {
 	struct listing l = {.keys = BUF_INIT, .token = BUF_INIT};
 	struct document d = {.start = list_start, .end = list_end, .result = &l};
@@ -292,7 +296,7 @@ int s3_xml_parse_list(const char *body, size_t n, struct list_page *page)
 	if (!result && (!l.is_listing || (l.truncated && !l.token.length)))
 		result = -EBADMSG;
 	if (!result)
-		listing_deliver(&l, page);
+		listing_deliver(&l, prefix, page);
 	free(l.entries);
 	buf_release(&l.keys);
 	buf_release(&l.token);

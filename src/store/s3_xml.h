@@ -16,11 +16,11 @@
 
 /* Reads a ListObjectsV2 result into an initialised page: keys decoded when the server says
  * that it encoded them, ETags always quoted, LastModified in ns, a continuation when the
- * result is truncated. Keys that cannot be delivered (a NUL, longer than the limit, missing)
- * are counted. Returns 0, or -EBADMSG for anything but one whole ListBucketResult: damaged,
+ * result is truncated. Keys that cannot be delivered (a NUL, longer than the limit, missing, not
+ * below `prefix`, which was asked for) are counted. Returns 0, or -EBADMSG for anything but one whole ListBucketResult: damaged,
  * cut off, an <Error> with status 200, truncated without a token; `page` is then half filled
  * and only to be released. */
-int s3_xml_parse_list(const char *body, size_t n, struct list_page *page);
+int s3_xml_parse_list(const char *body, size_t n, const char *prefix, struct list_page *page);
 
 /* Texts are cut where they do not fit; "" what was not there. */
 struct s3_error {

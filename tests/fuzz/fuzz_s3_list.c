@@ -1,4 +1,5 @@
-/* Any bytes as the answer to ListObjectsV2: every entry that comes out can be a key. */
+/* Any bytes as the answer to ListObjectsV2: every entry that comes out can be a key below the
+ * prefix that was asked for; the first byte says which of two. */
 #include <string.h>
 #include "fuzz.h"
 #include "src/store/s3_xml.h"
@@ -6,10 +7,14 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct store_list list = {.prefix = ""};
+	const char *prefix;
 	struct list_page page;
 
+	if (!size)
+		return 0;
+	prefix = data[0] == '1' ? "a/" : "";
 	list_page_init(&page);
-	if (s3_xml_parse_list((const char *)data, size, &page)) {
+	if (s3_xml_parse_list((const char *)data + 1, size - 1, prefix, &page)) {
 		list_page_release(&page);
 		return 0;
 	}
@@ -19,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const struct store_entry *e = &list.entries[i];
 
 		must(e->key_length && e->key_length <= S3_XML_MAX_TEXT);
+		must(!strncmp(e->key, prefix, strlen(prefix)));
 		must(strlen(e->key) == e->key_length);
 		must(e->attr.is_prefix == (e->key[e->key_length - 1] == '/'));
 		must(strnlen(e->attr.etag, sizeof(e->attr.etag)) < sizeof(e->attr.etag));

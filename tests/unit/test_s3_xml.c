@@ -9,19 +9,24 @@
 #define HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 #define NAMESPACE " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
 
-static int parse(const char *body, struct store_list *out)
+static int parse_below(const char *prefix, const char *body, struct store_list *out)
 {
 	struct list_page page;
 	int result;
 
 	memset(out, 0, sizeof(*out));
 	list_page_init(&page);
-	result = s3_xml_parse_list(body, strlen(body), &page);
+	result = s3_xml_parse_list(body, strlen(body), prefix, &page);
 	if (!result)
 		list_page_finish(&page, out, true);
 	else
 		list_page_release(&page);
 	return result;
+}
+
+static int parse(const char *body, struct store_list *out)
+{
+	return parse_below("", body, out);
 }
 
 static void release(struct store_list *l)
@@ -160,6 +165,26 @@ START_TEST(counts_what_cannot_be_delivered)
 	ck_assert(l.entries[0].attr.size_unknown);
 	release(&l);
 	buf_release(&body);
+}
+END_TEST
+
+START_TEST(delivers_nothing_from_elsewhere)
+{
+	struct store_list l;
+
+	ck_assert_int_eq(parse_below("a b/",
+	                             "<ListBucketResult><EncodingType>url</EncodingType>"
+	                             "<Contents><Key>a+b/</Key></Contents>"
+	                             "<Contents><Key>a+b/c</Key></Contents>"
+	                             "<Contents><Key>a+b</Key></Contents>"
+	                             "<Contents><Key>a+c/d</Key></Contents>"
+	                             "<CommonPrefixes><Prefix>/</Prefix></CommonPrefixes></ListBucketResult>",
+	                             &l),
+	                 0);
+	ck_assert_uint_eq(l.entry_count, 2);
+	ck_assert_uint_eq(l.unusable, 3);
+	ck_assert_str_eq(l.entries[1].key, "a b/c");
+	release(&l);
 }
 END_TEST
 
@@ -335,6 +360,7 @@ int main(void)
 	tcase_add_loop_test(tc, decodes_keys, 0, ARRAY_SIZE(spellings));
 	tcase_add_test(tc, every_byte_round_trips);
 	tcase_add_test(tc, counts_what_cannot_be_delivered);
+	tcase_add_test(tc, delivers_nothing_from_elsewhere);
 	tcase_add_loop_test(tc, quotes_etags, 0, ARRAY_SIZE(etags));
 	tcase_add_test(tc, a_marker_is_a_prefix);
 	tcase_add_loop_test(tc, refuses_what_is_no_listing, 0, ARRAY_SIZE(no_listings));
