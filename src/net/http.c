@@ -268,6 +268,7 @@ int transfer_prepare(struct transfer *t, struct net_request *r)
 
 	t->request = r;
 	t->active_ns = t->loop->now_ns;
+	t->fd = -1;
 	t->unsent = -1;
 	t->connected = false;
 	t->in_headers = false;
@@ -346,7 +347,6 @@ void transfer_finish(struct transfer *t, CURLcode code)
 
 bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns)
 {
-	curl_socket_t fd;
 	int unsent;
 	char text[64];
 
@@ -355,9 +355,8 @@ bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns)
 	if (now_ns - t->active_ns < timeout_ns)
 		return false;
 	/* What curl handed to the kernel may still be on its way over a slow link. */
-	if (t->request->sent > 0 && t->request->status == 0 &&
-	    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd >= 0 &&
-	    ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 && unsent != t->unsent) {
+	if (t->request->sent > 0 && t->request->status == 0 && t->fd >= 0 &&
+	    ioctl(t->fd, SIOCOUTQ, &unsent) == 0 && unsent > 0 && unsent != t->unsent) {
 		t->unsent = unsent;
 		t->active_ns = now_ns;
 		return false;

@@ -16,7 +16,8 @@ struct transfer {
 	size_t line_capacity;
 
 	uint64_t active_ns; /* when a byte last moved; from `connected` on */
-	int unsent;         /* bytes in the kernel's send queue when last looked at */
+	int fd;     /* the socket that curl watches for it; -1: none yet, or shared with others */
+	int unsent; /* bytes in the kernel's send queue when last looked at */
 	bool connected;
 	bool in_headers;     /* of the final answer */
 	size_t header_bytes; /* of all answers, informational ones too */

@@ -68,7 +68,11 @@ static void close_message(struct net_loop *l, struct net_message *m)
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
 {
 	struct net_loop *l = data;
+	struct transfer *t = NULL;
 
+	if (what != CURL_POLL_REMOVE &&
+	    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t) == CURLE_OK && t)
+		t->fd = fd;
 	sockets_want(&l->sockets, fd, what);
 	return 0;
 }

@@ -297,6 +297,51 @@ START_TEST(sends_a_large_body)
 }
 END_TEST
 
+/* Takes 2 MB of upload through a small window in well over the stall timeout, and answers. */
+static void *slow_reader_main(void *data)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+	static char block[16384];
+	int fd = accept(*(int *)data, NULL, NULL);
+	ssize_t n, total = 0;
+
+	while (total < 2 << 20 && (n = recv(fd, block, sizeof(block), 0)) > 0) {
+		total += n;
+		usleep(15000);
+	}
+	send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL);
+	while (recv(fd, block, sizeof(block), 0) > 0)
+		;
+	close(fd);
+	return NULL;
+}
+
+/* What the kernel still holds of it moves, though curl has given all away. */
+START_TEST(an_upload_that_drains_slowly_is_no_stall)
+{
+	int port, small = 32768, fd = server_listen(AF_INET, &port);
+	struct iovec send = {calloc(1, 2 << 20), 2 << 20};
+	pthread_t thread;
+	struct fetch f;
+
+	begin(1, 1);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	pthread_create(&thread, NULL, slow_reader_main, &fd);
+	fetch_init(&f, port, "/");
+	f.request.method = NET_PUT;
+	f.request.send = &send;
+	f.request.send_count = 1;
+	fetch_run(&f);
+	ck_assert_msg(f.request.error == 0, "%s", f.request.error_text);
+	ck_assert_uint_gt(f.request.finished_ns - f.request.started_ns, 1200 * NS_PER_MS);
+	fetch_release(&f);
+	end();
+	pthread_join(thread, NULL);
+	close(fd);
+	free(send.iov_base);
+}
+END_TEST
+
 START_TEST(survives_a_kept_connection_that_ended)
 {
 	struct iovec send = {(char *)"again", 5};
@@ -670,6 +715,7 @@ int main(void)
 	tcase_add_test(tc, each_method_sends_what_it_should);
 	tcase_add_test(tc, keeps_odd_paths);
 	tcase_add_test(tc, sends_a_large_body);
+	tcase_add_test(tc, an_upload_that_drains_slowly_is_no_stall);
 	tcase_add_test(tc, survives_a_kept_connection_that_ended);
 	tcase_add_test(tc, reports_what_cannot_be_reached);
 	tcase_add_test(tc, gives_up_connecting);
