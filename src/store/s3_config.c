@@ -64,9 +64,13 @@ static bool ends_with(const char *s, size_t n, const char *end)
 /* AWS's S3 itself: below the same domain stand hosts that anybody may rent. */
 static bool is_provider_host(const char *host, size_t n)
 {
-	return (ends_with(host, n, PROVIDER_DOMAIN) || ends_with(host, n, PROVIDER_DOMAIN_CHINA)) &&
-	       (!strncasecmp(host, "s3.", 3) || !strncasecmp(host, "s3-", 3) ||
-	        memmem(host, n, ".s3.", 4) || memmem(host, n, ".s3-", 4));
+	if (!ends_with(host, n, PROVIDER_DOMAIN) && !ends_with(host, n, PROVIDER_DOMAIN_CHINA))
+		return false;
+	for (size_t i = 0; i + 2 < n; i++)
+		if ((!i || host[i - 1] == '.') && !strncasecmp(host + i, "s3", 2) &&
+		    (host[i + 2] == '.' || host[i + 2] == '-'))
+			return true;
+	return false;
 }
 
 bool s3_region_of_host(const char *host, size_t n, char region[40])
@@ -143,7 +147,8 @@ static int choose_addressing(struct s3_config *c, const struct store_options *o,
 	struct url u;
 
 	for (size_t i = 0; i < c->endpoint_count; i++) {
-		url_split(c->endpoints[i], &u);
+		if (url_split(c->endpoints[i], &u))
+			continue;
 		provider = provider && is_provider_host(u.host.s, u.host.n);
 		address = address || is_address(u.host);
 	}
@@ -206,7 +211,8 @@ bool s3_trusts(const void *config, const char *url)
 		struct url inner = target;
 		size_t bucket = strlen(c->bucket) + 1;
 
-		url_split(c->endpoints[i], &ours);
+		if (url_split(c->endpoints[i], &ours))
+			continue;
 		if (url_same_origin(&ours, &target))
 			return true;
 		if (target.host.n > bucket && !strncasecmp(target.host.s, c->bucket, bucket - 1) &&

@@ -288,7 +288,7 @@ void s3_explain(const void *config, const struct dialect_call *call,
 		add_skew(out, session->realtime_ns / (int64_t)NS_PER_SECOND - a->date_s);
 	else if (verdict == DIALECT_DENIED && !session->credentials)
 		buf_adds(out, "; it is not public: give credentials instead of -o no_sign");
-	else if (verdict == DIALECT_WRONG_REGION)
+	else if (verdict == DIALECT_WRONG_REGION && strcmp(a->region, session->region) != 0)
 		buf_addf(out, "; the bucket is in region %s: mount with -o region=%s", a->region,
 		         a->region);
 	else if (failure && failure->advice)
