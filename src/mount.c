@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include "pailfs-config.h"
 #include "pailfs/base/log.h"
 #include "pailfs/cache.h"
@@ -233,10 +234,17 @@ static void settle_process(sigset_t *before)
 
 	/* Credentials live in this process's memory: no core file, no tracing by others (F7). */
 	prctl(PR_SET_DUMPABLE, 0);
+	/* Each inode of a local-backed store that the kernel remembers is a descriptor here. */
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
+		files.rlim_cur = files.rlim_max = 1 << 20;
+		setrlimit(RLIMIT_NOFILE, &files); /* root may */
 	}
+	/* The kernel has applied the caller's umask already, and a limit on file sizes is an
+	 * error of one write, not the end of the daemon. */
+	umask(0);
+	signal(SIGXFSZ, SIG_IGN);
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGINT);
 	sigaddset(&ours, SIGTERM);
