@@ -12,11 +12,15 @@ bool header_parse(const char *line, size_t n, struct header *h)
 	const char *colon = memchr(line, ':', n), *end = line + n;
 	size_t length = colon ? (size_t)(colon - line) : 0;
 
-	if (length == 0 || length >= sizeof(h->name) || is_space(*line))
+	if (length == 0 || length >= sizeof(h->name))
 		return false;
-	for (size_t i = 0; i < length; i++)
-		h->name[i] =
-			(char)(line[i] >= 'A' && line[i] <= 'Z' ? line[i] + 'a' - 'A' : line[i]);
+	for (size_t i = 0; i < length; i++) {
+		char c = line[i];
+
+		if ((unsigned char)c <= ' ')
+			return false;
+		h->name[i] = (char)(c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c);
+	}
 	h->name[length] = 0;
 	h->value = colon + 1;
 	while (h->value < end && is_space(*h->value))

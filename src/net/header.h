@@ -12,7 +12,7 @@ struct header {
 };
 
 /* False for a line that is no header that anybody asks for: without a colon, the continuation
- * of another, with an empty name or a very long one. */
+ * of another, with a name that is empty, very long or has spaces or control bytes in it. */
 bool header_parse(const char *line, size_t n, struct header *h);
 
 #endif

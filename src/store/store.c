@@ -89,6 +89,15 @@ int store_create(const struct store_config *config, struct store **out, struct b
 		r = http_store_create(kind->dialect, config, &s, error);
 	else
 		r = tree_store_create(config, config->source + strlen(kind->scheme), kind->tree, &s, error);
+#ifdef HAVE_STORE_CHAOS
+	if (!r && config->options->chaos) {
+		struct store *inner = s;
+
+		r = chaos_store_create(config->options->chaos, inner, config, &s, error);
+		if (r)
+			store_destroy(inner);
+	}
+#endif
 	if (!r)
 		*out = s;
 	return r;

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 PAILFS = os.path.abspath(os.environ.get(
-    "PAILFS", Path(__file__).parents[2] / "build" / "pailfs"))
+    "PAILFS", Path(__file__).parents[2] / "build" / "src" / "pailfs"))
+PAILCTL = os.path.join(os.path.dirname(PAILFS), "pailctl")
 
 
 class Failed(AssertionError):

@@ -134,6 +134,15 @@ def test_ls_of_5000_names_is_five_lists(nulls3, mount):
     assert not watch.seen
 
 
+def test_find_lists_the_tree_and_not_each_directory(nulls3, mount):
+    """10,000 objects in 100 prefixes: 10 pages of a flat LIST, where each prefix is one."""
+    here = mount("s3://bench/small/", *nulls3.s3().options, env=nulls3.s3().environ)
+    with Watch(here, nulls3) as watch:
+        found = run(["find", here.directory, "-type", "f", "-size", "-9"]).stdout.splitlines()
+    assert len(found) == lib_data.SMALL_FILES
+    assert watch.lists <= 20 and watch.heads == 0 and not watch.gets, watch.seen
+
+
 def test_a_cold_cat_is_one_list_and_one_get(nulls3, mount):
     """A directory of 100 names; nothing asks by HEAD for what the LIST has told."""
     here = mount("s3://bench/small", *nulls3.s3().options, env=nulls3.s3().environ)

@@ -142,7 +142,7 @@ def test_misspelt_option(option, nearest):
     "range_buffer=8q", "stall_timeout=abc",
 ])
 def test_impossible_value(option):
-    line = start_fails("s3://b", option, statuses=(1,))
+    line = start_fails("s3://b", option, "no_sign", *QUICK, statuses=(1, 32))
     says(line, option.split("=")[0])
 
 
@@ -151,7 +151,7 @@ def test_impossible_value(option):
     "s3://bad_bucket_Name!", "http:///x",
 ])
 def test_impossible_source(source):
-    start_fails(source, *QUICK, "no_sign", statuses=(1,))
+    start_fails(source, *QUICK, "no_sign", statuses=(1, 32))
 
 
 @pytest.mark.parametrize("arguments", [[], ["s3://b"], ["s3://b", "/tmp", "/tmp"], ["-o"],

@@ -21,6 +21,8 @@ static const struct {
 	{X124 "xxx: b\r\n", X124 "xxx", "b"},
 	{X124 "xxxx: b\r\n", NULL, NULL},
 	{": b\r\n", NULL, NULL},
+	{"two words: b\r\n", NULL, NULL},
+	{"before : b\r\n", NULL, NULL},
 	{"no colon\r\n", NULL, NULL},
 	{" folded: b\r\n", NULL, NULL},
 	{"\tfolded: b\r\n", NULL, NULL},
