@@ -30,7 +30,8 @@ struct policy_stream {
 	uint64_t used_tick;     /* for choosing which to forget; 0: the slot is free */
 	/* Kept by the policy and the reader. */
 	uint64_t window;        /* bytes to keep fetched or on the way beyond the frontier */
-	uint64_t grown_at;      /* the frontier when the window last grew */
+	uint64_t grown_at, grown_ns; /* the frontier and the time when that was last decided */
+	uint64_t rate;          /* bytes a second that the stream read before that; 0: unknown */
 	uint64_t fetched_to;    /* end of what this stream has caused to be fetched */
 	bool tail;              /* began with the tail rule */
 };
@@ -46,6 +47,7 @@ struct policy_history {
 struct policy_read {
 	struct range range;     /* what was asked for; not empty, inside the value */
 	uint64_t object_size;
+	uint64_t now_ns;        /* monotonic */
 	bool stalled;           /* a byte of it is not there: its reader will wait */
 	bool in_flight;         /* … but all of it is on its way */
 };

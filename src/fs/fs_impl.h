@@ -87,7 +87,7 @@ void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_
 
 /* Asks the kernel to read ahead of sequential readers of this mount by `kib`, in requests of
  * up to 1 MiB; where we may not (it is root's to set), nothing happens. */
-void readahead_set(const char *mountpoint, unsigned kib);
+void readahead_set(struct fs *fs, unsigned kib);
 
 /* ---- control.c: the directory .pailfs at the root of every mount ---- */
 

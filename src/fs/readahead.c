@@ -1,7 +1,8 @@
 /* readahead.c - the kernel's own readahead for this mount.
  *
- * It hangs on the mount's backing device, which /proc/self/mountinfo names without a request
- * to the file system (that nobody serves yet). */
+ * It hangs on the mount's backing device. The kernel cuts it to what INIT offered when it
+ * takes the answer to INIT, so it can be set only after that: a stat() of the mount is
+ * answered then. That waits for our own threads, so it is the dispatch thread's to do. */
 #include "fs_impl.h"
 
 #include <errno.h>
@@ -9,64 +10,50 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "pailfs/base/log.h"
 
-/* Undoes the octal escapes that mountinfo writes for blanks and backslashes, in place. */
-static void unescape(char *s)
+struct readahead_task {
+	struct dispatch_task task;
+	unsigned kib;
+	char mountpoint[];
+};
+
+static void set(const char *mountpoint, unsigned kib)
 {
-	char *to = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*to++ = *s++;
-		}
-	}
-	*to = '\0';
-}
-
-/* The device of what was mounted last at this place, as "MAJOR:MINOR". */
-static bool find_device(const char *mountpoint, char device[32])
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	bool found = false;
-	char *line = NULL;
-	size_t size = 0;
-
-	while (f && getline(&line, &size, f) > 0) {
-		char here[32], *at = NULL;
-
-		/* ID PARENT MAJOR:MINOR ROOT MOUNTPOINT … */
-		if (sscanf(line, "%*s %*s %31s %*s %ms", here, &at) == 2) {
-			unescape(at);
-			if (!strcmp(at, mountpoint)) {
-				memcpy(device, here, sizeof(here));
-				found = true;
-			}
-		}
-		free(at);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return found;
-}
-
-void readahead_set(const char *mountpoint, unsigned kib)
-{
-	char device[32], path[96], value[16];
+	char path[96], value[16];
+	struct stat st;
 	int fd, n;
 
-	if (!find_device(mountpoint, device))
+	if (stat(mountpoint, &st))
 		return;
-	snprintf(path, sizeof(path), "/sys/class/bdi/%s/read_ahead_kb", device);
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
+	         minor(st.st_dev));
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	n = snprintf(value, sizeof(value), "%u", kib);
 	if (fd < 0 || write(fd, value, (size_t)n) != n)
 		log_debug(LOG_FS, "%s: the kernel's readahead stays as it is: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+}
+
+static void run(struct dispatch_task *task)
+{
+	struct readahead_task *t = container_of(task, struct readahead_task, task);
+
+	set(t->mountpoint, t->kib);
+	free(t);
+}
+
+void readahead_set(struct fs *fs, unsigned kib)
+{
+	size_t n = strlen(fs->mountpoint) + 1;
+	struct readahead_task *t = xcalloc(1, sizeof(*t) + n);
+
+	t->task.run = run;
+	t->kib = kib;
+	memcpy(t->mountpoint, fs->mountpoint, n);
+	dispatch_post(fs->dispatch, &t->task);
 }

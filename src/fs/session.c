@@ -118,7 +118,7 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 		fs->session = NULL;
 		goto fail;
 	}
-	readahead_set(fs->mountpoint, KERNEL_READAHEAD_KIB);
+	readahead_set(fs, KERNEL_READAHEAD_KIB);
 	buf_release(&options);
 	fuse_opt_free_args(&args);
 	*out = fs;

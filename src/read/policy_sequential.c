@@ -12,7 +12,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 	if (!stream->window)
 		stream->window = MIN(FIRST_WINDOW, limits->max_window);
 	else if (read->stalled)
-		window_grow(limits, stream);
+		window_grow(limits, stream, read);
 	window_plan(limits, stream, read, plan);
 	snprintf(plan->why, sizeof(plan->why), "sequential: window %llu KiB",
 	         (unsigned long long)(stream->window >> 10));

@@ -287,6 +287,7 @@ static void make_plan(struct reader *r, struct range range, struct policy_plan *
 	struct policy_read read = {
 	        .range = range,
 	        .object_size = r->object->attr.size,
+	        .now_ns = clock_monotonic(r->engine->config.clock),
 	        .stalled = state != CACHE_PRESENT,
 	        .in_flight = state == CACHE_WANTED,
 	};

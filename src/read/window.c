@@ -3,12 +3,21 @@
 
 #define SMALLEST_PART (1ull << 20)
 
-void window_grow(const struct policy_limits *limits, struct policy_stream *stream)
+void window_grow(const struct policy_limits *limits, struct policy_stream *stream,
+                 const struct policy_read *read)
 {
-	if (stream->frontier < stream->grown_at + stream->window / 2)
+	uint64_t passed = stream->frontier - stream->grown_at, rate;
+	uint64_t us = (read->now_ns - stream->grown_ns) / 1000;
+	bool first = stream->grown_ns == 0;
+
+	if (!first && passed < stream->window)
 		return;
-	stream->window = MIN(stream->window * 2, limits->max_window);
+	rate = first || !us ? 0 : passed * 1000000 / us;
+	if (!rate || !stream->rate || rate > stream->rate + stream->rate / 8)
+		stream->window = MIN(stream->window * 2, limits->max_window);
+	stream->rate = rate;
 	stream->grown_at = stream->frontier;
+	stream->grown_ns = read->now_ns;
 }
 
 void window_plan(const struct policy_limits *limits, struct policy_stream *stream,

@@ -5,9 +5,11 @@
 #include "pailfs/base/xalloc.h"
 #include "pailfs/policy.h"
 
-/* Doubles the window, once for each half of it that the stream has passed since the last
- * time: one stall is often seen by several requests. */
-void window_grow(const struct policy_limits *limits, struct policy_stream *stream);
+/* The stream's reader has stalled: doubles the window, unless the last doubling made the
+ * stream no faster (then what is short is not what is in flight). Decides once a window of
+ * bytes: one stall is often seen by several requests. */
+void window_grow(const struct policy_limits *limits, struct policy_stream *stream,
+                 const struct policy_read *read);
 
 /* Plans to keep the window's bytes beyond the frontier fetched or on their way, in parts that
  * leave several GETs in flight. */
