@@ -117,10 +117,108 @@ static void bucket_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whenc
 		fuse_reply_lseek(req, whence == SEEK_DATA ? offset : size);
 }
 
+/* ---- what pailctl asks ---- */
+
+static bool is_below(const char *key, const char *prefix, size_t n)
+{
+	return !strncmp(key, prefix, n) && (n == 0 || key[n] == '\0' || key[n] == '/' || key[n - 1] == '/');
+}
+
+/* Forgets the key and all below it: in the index, and what the kernel was told of them. */
+static void refresh(struct fs *fs, const char *key)
+{
+	struct nodes *nodes = nodes_of(fs);
+	size_t n = strlen(key), count = 0;
+	struct node *node, *next, **known;
+	char *prefix = n && key[n - 1] != '/' ? xasprintf("%s/", key) : xstrdup(key);
+
+	pthread_mutex_lock(&nodes->lock);
+	known = xmalloc(HASH_COUNT(nodes->by_key) * sizeof(*known));
+	HASH_ITER(hh, nodes->by_key, node, next)
+		if (node != nodes->root && is_below(node->key, key, n)) {
+			node->users++;
+			known[count++] = node;
+		}
+	pthread_mutex_unlock(&nodes->lock);
+	names_forget_below(fs->c.names, prefix);
+	for (size_t i = 0; i < count; i++) {
+		bucket_forget_name(fs, known[i]);
+		node_put(nodes, known[i]);
+	}
+	free(known);
+	free(prefix);
+}
+
+/* Finds the file that a message names; false, with the answer set, when it is not known. */
+static bool find_file(struct fs *fs, struct ctl_message *m, const char *key, struct node **out)
+{
+	static const char unknown[] = "nothing is known of this file: look at it first";
+	struct nodes *nodes = nodes_of(fs);
+
+	pthread_mutex_lock(&nodes->lock);
+	HASH_FIND(hh, nodes->by_key, key, strlen(key), *out);
+	if (*out)
+		(*out)->users++;
+	pthread_mutex_unlock(&nodes->lock);
+	if (!*out)
+		ctl_answer(m, -ENOENT, unknown, strlen(unknown));
+	return *out != NULL;
+}
+
+static void set_policy(struct fs *fs, struct node *node, struct ctl_message *m)
+{
+	static const char unknown[] = "the policies are sequential, ranged and auto";
+	char *name = xstrndup(m->data, m->length);
+	const struct policy *policy = *name ? policy_by_name(name) : bucket_policy(fs, node);
+
+	if (!policy) {
+		ctl_answer(m, -EINVAL, unknown, strlen(unknown));
+	} else {
+		if (*name)
+			bucket_set_policy(fs, node, policy);
+		ctl_answer(m, 0, policy->name, strlen(policy->name));
+	}
+	free(name);
+}
+
+static void bucket_command(struct fs *fs, struct ctl_message *m)
+{
+	struct nodes *nodes = nodes_of(fs);
+	char *key = xasprintf("%s%s", nodes->root->key, m->path);
+	struct buf text = BUF_INIT;
+	struct node *node;
+
+	switch (m->command) {
+	case CTL_REFRESH:
+		refresh(fs, key);
+		ctl_answer(m, 0, "", 0);
+		break;
+	case CTL_FLUSH: /* nothing is ever dirty */
+		ctl_answer(m, 0, "", 0);
+		break;
+	case CTL_WHY:
+		if (!find_file(fs, m, key, &node))
+			break;
+		bucket_why(fs, node, &text);
+		ctl_answer(m, 0, text.data, text.length);
+		node_put(nodes, node);
+		break;
+	case CTL_POLICY:
+		if (!find_file(fs, m, key, &node))
+			break;
+		set_policy(fs, node, m);
+		node_put(nodes, node);
+		break;
+	}
+	buf_release(&text);
+	free(key);
+}
+
 const struct fs_family fs_bucket = {
         .create = bucket_create,
         .destroy = bucket_destroy,
         .init = bucket_init,
+        .command = bucket_command,
         .ops = {
                 .lookup = bucket_lookup,
                 .forget = bucket_forget,

@@ -39,4 +39,7 @@ void bucket_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const cha
                      int flags);
 void bucket_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 
+/* Adds what the read engine decided for a file, and why. */
+void bucket_why(struct fs *fs, struct node *node, struct buf *out);
+
 #endif

@@ -67,18 +67,22 @@ static bool format_policy(struct fs *fs, struct node *node, struct buf *out)
 	return true;
 }
 
-static bool format_why(struct fs *fs, struct node *node, struct buf *out)
+void bucket_why(struct fs *fs, struct node *node, struct buf *out)
 {
-	struct reader *r;
+	struct reader *r = reader_of(fs, node);
 
-	if (node->directory)
-		return false;
-	r = reader_of(fs, node);
 	if (r)
 		reader_why(r, out);
 	else
 		buf_adds(out, "not open");
 	reader_unref(r);
+}
+
+static bool format_why(struct fs *fs, struct node *node, struct buf *out)
+{
+	if (node->directory)
+		return false;
+	bucket_why(fs, node, out);
 	return true;
 }
 

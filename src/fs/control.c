@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "pailfs-config.h"
 
 static void format_stats(struct fs *fs, struct buf *out)
@@ -24,11 +25,12 @@ static void format_version(struct fs *fs, struct buf *out)
 
 static const struct control_file {
 	const char *name;
-	void (*format)(struct fs *fs, struct buf *out);
+	void (*format)(struct fs *fs, struct buf *out); /* NULL: takes ioctls instead */
 } files[] = {
         {"stats", format_stats},
         {"config", format_config},
         {"version", format_version},
+        {"ctl", NULL},
 };
 
 /* The directory's inode is the first; the files follow in the order of the table. */
@@ -88,7 +90,8 @@ static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 	}
 	text = xmalloc(sizeof(*text));
 	buf_init(text);
-	f->format(fs_of(req), text);
+	if (f->format)
+		f->format(fs_of(req), text);
 	fi->fh = (uintptr_t)text;
 	fi->direct_io = 1; /* its size is not known before it is read */
 	fi->noflush = 1;
@@ -174,6 +177,71 @@ static void control_access(fuse_req_t req, fuse_ino_t ino, int mask)
 	fuse_reply_err(req, mask & W_OK ? EACCES : 0);
 }
 
+/* ---- what pailctl asks ---- */
+
+/* An answer that waits for what was posted to the dispatch thread before it: a refresh is
+ * over when the kernel has forgotten. */
+struct ctl_reply {
+	struct dispatch_task task;
+	fuse_req_t req;
+	struct ctl_message message;
+};
+
+static void send_reply(struct dispatch_task *task)
+{
+	struct ctl_reply *r = container_of(task, struct ctl_reply, task);
+
+	fuse_reply_ioctl(r->req, 0, &r->message, sizeof(r->message));
+	free(r);
+}
+
+void ctl_answer(struct ctl_message *m, int result, const char *text, size_t n)
+{
+	n = MIN(n, sizeof(m->data));
+	memcpy(m->data, text, n);
+	m->length = (uint32_t)n;
+	m->result = result;
+}
+
+static void run_command(struct fs *fs, struct ctl_message *m)
+{
+	if (m->version != CTL_VERSION || m->length > sizeof(m->data) ||
+	    !memchr(m->path, '\0', sizeof(m->path))) {
+		m->length = 0;
+		m->result = -EPROTO;
+		return;
+	}
+	m->result = -EOPNOTSUPP;
+	if (m->command == CTL_HELLO) {
+		m->total = (uint64_t)getpid();
+		ctl_answer(m, 0, PAILFS_VERSION, strlen(PAILFS_VERSION));
+	} else if (fs->family->command) {
+		fs->family->command(fs, m);
+	}
+	if (m->result == -EOPNOTSUPP)
+		m->length = 0;
+}
+
+static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+                          struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size,
+                          size_t out_size)
+{
+	const struct control_file *f = file_of(ino);
+	struct ctl_reply *r;
+
+	if (!f || f->format || cmd != (unsigned)CTL_IOCTL || in_size != sizeof(r->message) ||
+	    out_size != sizeof(r->message)) {
+		fuse_reply_err(req, ENOTTY);
+		return;
+	}
+	r = xmalloc(sizeof(*r));
+	r->task.run = send_reply;
+	r->req = req;
+	memcpy(&r->message, in, sizeof(r->message));
+	run_command(fs_of(req), &r->message);
+	dispatch_post(fs_of(req)->dispatch, &r->task);
+}
+
 const struct fs_family fs_control = {
         .ops = {
                 .lookup = control_lookup,
@@ -187,5 +255,6 @@ const struct fs_family fs_control = {
                 .releasedir = control_releasedir,
                 .statfs = control_statfs,
                 .access = control_access,
+                .ioctl = control_ioctl,
         },
 };

@@ -6,6 +6,7 @@
 #include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include "pailfs/ctl.h"
 #include "pailfs/fs.h"
 
 /* A kind of file system behind the same mount: buckets, trees, and the control directory.
@@ -15,6 +16,10 @@ struct fs_family {
 	void (*destroy)(struct fs *fs); /* after the last request */
 	/* Asks for the capabilities that the family needs. */
 	void (*init)(struct fs *fs, struct fuse_conn_info *conn);
+	/* What pailctl asks of this family; sets result, data and length of the message, whose
+	 * strings have been checked. Runs on a serving thread and does not wait. NULL, or a
+	 * result of -EOPNOTSUPP: it has no such command. */
+	void (*command)(struct fs *fs, struct ctl_message *m);
 	struct fuse_lowlevel_ops ops;   /* what is NULL is answered with ENOSYS */
 };
 
@@ -88,6 +93,9 @@ void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_
 /* Asks the kernel to read ahead of sequential readers of this mount by `kib`, in requests of
  * up to 1 MiB; where we may not (it is root's to set), nothing happens. */
 void readahead_set(struct fs *fs, unsigned kib);
+
+/* Copies a text into the message's data, cut where it does not fit. */
+void ctl_answer(struct ctl_message *m, int result, const char *text, size_t n);
 
 /* ---- control.c: the directory .pailfs at the root of every mount ---- */
 
