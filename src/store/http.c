@@ -8,7 +8,7 @@
  *
  * The query string may be a secret (a presigned URL): it goes out with each request and is
  * shown nowhere. */
-#include "src/store/dialect.h"
+#include "src/store/http_dialect.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,7 +19,6 @@
 #include "pailfs/base/crypto.h"
 #include "pailfs/base/xalloc.h"
 #include "src/store/http_answer.h"
-#include "src/store/url.h"
 
 struct http_config {
 	char *origin; /* scheme://host:port */
@@ -59,6 +58,27 @@ static char *name_of(const struct url *u)
 	return xstrdup("file");
 }
 
+int http_check_source(const struct store_config *config, struct url *out, struct buf *error)
+{
+	const char *source = config->source;
+
+	if (url_split(source, out)) {
+		buf_add_quoted(error, source, strcspn(source, "?"), 120);
+		buf_adds(error, ": not a valid URL; write http://HOST/PATH, with blanks as %20");
+		return -EINVAL;
+	}
+	if (out->userinfo.n) {
+		url_add_origin(error, out);
+		buf_adds(error, ": a user or password in the URL would show in ps; it is not taken");
+		return -EINVAL;
+	}
+	if (config->options->endpoints && config->options->endpoints[0]) {
+		buf_adds(error, "endpoint= has no meaning for a source that is a URL itself; leave it out");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int http_configure(const struct store_config *config, struct dialect_source *out, struct buf *error)
 {
 	const char *source = config->source;
@@ -67,21 +87,10 @@ static int http_configure(const struct store_config *config, struct dialect_sour
 	size_t shown;
 	uint8_t digest[SHA256_SIZE];
 	char hex[2 * SHA256_SIZE + 1];
+	int r = http_check_source(config, &u, error);
 
-	if (url_split(source, &u)) {
-		buf_add_quoted(error, source, strcspn(source, "?"), 120);
-		buf_adds(error, ": not a valid URL; write http://HOST/PATH, with blanks as %20");
-		return -EINVAL;
-	}
-	if (u.userinfo.n) {
-		buf_addf(error, "%.*s://%.*s: a user or password in the URL would show in ps; it is not taken",
-		         (int)u.scheme.n, u.scheme.s, (int)u.host.n, u.host.s);
-		return -EINVAL;
-	}
-	if (config->options->endpoints && config->options->endpoints[0]) {
-		buf_adds(error, "endpoint= has no meaning for a source that is a URL itself; leave it out");
-		return -EINVAL;
-	}
+	if (r)
+		return r;
 	c = xcalloc(1, sizeof(*c));
 	c->origin = origin_of(&u);
 	c->target = u.path.n ? xstrndup(u.path.s, strcspn(u.path.s, "#")) : xstrdup("/");
@@ -122,7 +131,7 @@ static void add_http_date(struct dialect_request *r, const char *name, int64_t n
 	                       tm.tm_min, tm.tm_sec);
 }
 
-static void http_add_range(struct dialect_request *r, const struct dialect_call *call)
+void http_add_range(struct dialect_request *r, const struct dialect_call *call)
 {
 	const struct store_attr *v = call->version;
 
@@ -165,8 +174,8 @@ static enum dialect_verdict http_classify(const void *config, const struct diale
 	return dialect_classify_status(a->status);
 }
 
-static void http_header(const void *config, struct dialect_answer *a, const char *name, const char *value,
-                        size_t n)
+void http_header(const void *config, struct dialect_answer *a, const char *name, const char *value,
+                 size_t n)
 {
 	/* What CDNs and stores behind a presigned URL call it. */
 	if ((!strcmp(name, "x-request-id") || !strcmp(name, "x-amz-request-id")) && n < sizeof(a->request_id))

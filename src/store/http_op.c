@@ -600,7 +600,9 @@ static enum next judge_list(struct http_op *h, int *result)
 	}
 	if (r) {
 		h->why = "the answer is no listing";
-		return later(h, result, -EIO);
+		*result = -EIO;
+		h->retry = RETRY_FEW;
+		return NEXT_LATER;
 	}
 	return NEXT_DONE;
 }

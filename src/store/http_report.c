@@ -46,6 +46,20 @@ static void add_origin(struct buf *out, const struct http_op *h)
 		buf_adds(out, h->hs->source.display);
 }
 
+static void add_what(struct buf *out, const struct http_op *h)
+{
+	const char *name = object_name(h);
+
+	buf_adds(out, h->hs->source.display);
+	/* A single file's name is in the source. */
+	if (h->hs->store.capabilities & STORE_LIST && *name) {
+		buf_addf(out, ": %s of ", method_name(h));
+		buf_add_quoted(out, name, strlen(name), 80);
+	} else {
+		buf_addf(out, ": %s", method_name(h));
+	}
+}
+
 /* ---- an attempt ---- */
 
 static enum stat_id first_stat(const struct http_op *h)
@@ -123,10 +137,15 @@ void http_report_attempt(struct http_op *h, bool retried, bool failed)
 		add_short_reason(&reason, h);
 	if (h->hs->oplog)
 		add_to_oplog(h, reason.data);
-	if (retried)
-		log_info(LOG_STORE, "%s: %s of %s: %s; trying again (attempt %u)%s%s", h->hs->source.display,
-		         method_name(h), object_name(h), reason.data, h->attempts,
-		         h->answer.request_id[0] ? ", request ID " : "", h->answer.request_id);
+	if (retried && log_enabled(LOG_LEVEL_INFO, LOG_STORE)) {
+		struct buf what = BUF_INIT;
+
+		add_what(&what, h);
+		log_info(LOG_STORE, "%s: %s; trying again (attempt %u)%s%s", what.data, reason.data,
+		         h->attempts, h->answer.request_id[0] ? ", request ID " : "",
+		         h->answer.request_id);
+		buf_release(&what);
+	}
 	buf_release(&reason);
 }
 
@@ -165,20 +184,6 @@ static const char *status_advice(const struct http_op *h)
 		return "the server does not do this";
 	default:
 		return "see the server's log";
-	}
-}
-
-static void add_what(struct buf *out, const struct http_op *h)
-{
-	const char *name = object_name(h);
-
-	buf_adds(out, h->hs->source.display);
-	/* A single file's name is in the source. */
-	if (h->hs->store.capabilities & STORE_LIST && *name) {
-		buf_addf(out, ": %s of ", method_name(h));
-		buf_add_quoted(out, name, strlen(name), 80);
-	} else {
-		buf_addf(out, ": %s", method_name(h));
 	}
 }
 

@@ -30,6 +30,8 @@ static const struct store_kind kinds[] = {
 	{"s3://", "", .dialect = &dialect_s3},
 #endif
 #ifdef HAVE_STORE_HTTP
+	{"http://", "/", .dialect = &dialect_http_folder},
+	{"https://", "/", .dialect = &dialect_http_folder},
 	{"http://", "", .dialect = &dialect_http},
 	{"https://", "", .dialect = &dialect_http},
 #endif
