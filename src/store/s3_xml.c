@@ -1,9 +1,4 @@
-/* s3_xml.c - S3's documents, over expat.
- *
- * `struct document` is the part that all share: it keeps the names of the elements that are
- * open, gathers the text of the innermost one and calls back at the end of each element with
- * both. A result is read by matching (depth, name), so unknown elements fall through,
- * wherever a server puts them.
+/* s3_xml.c - S3's documents, over xml.h.
  *
  * Keys wait undecoded until the end of the document, because a server may say
  * <EncodingType> behind the keys, and one of them decides how '+' is meant: AWS and minio
@@ -12,114 +7,13 @@
 #include "src/store/s3_xml.h"
 
 #include <errno.h>
-#include <expat.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 #include "src/store/dialect.h"
-
-#define MAX_NAME 32
-
-struct document {
-	XML_Parser parser;
-	unsigned depth;                             /* elements that are open */
-	char names[S3_XML_MAX_DEPTH + 1][MAX_NAME]; /* [1] is the root; without a namespace's prefix */
-	struct buf text;                            /* of the innermost element, since its last child */
-	bool cut;                                   /* text was longer than the limit */
-	bool refused;                               /* stop: a limit or a callback said no */
-	/* At the start and the end of each element, with its name in names[depth]. */
-	void (*start)(struct document *d);
-	void (*end)(struct document *d);
-	void *result;
-};
-
-static void document_refuse(struct document *d)
-{
-	d->refused = true;
-	XML_StopParser(d->parser, XML_FALSE);
-}
-
-static void XMLCALL start_element(void *data, const XML_Char *name, const XML_Char **attributes)
-{
-	struct document *d = data;
-	const char *colon = strrchr(name, ':');
-
-	if (d->refused)
-		return;
-	if (d->depth == S3_XML_MAX_DEPTH) {
-		document_refuse(d);
-		return;
-	}
-	d->depth++;
-	if (colon)
-		name = colon + 1;
-	/* No name that means something is as long as the limit: one that is cut matches none. */
-	strncpy(d->names[d->depth], name, MAX_NAME - 1);
-	d->names[d->depth][MAX_NAME - 1] = '\0';
-	buf_reset(&d->text);
-	d->cut = false;
-	if (d->start)
-		d->start(d);
-}
-
-static void XMLCALL end_element(void *data, const XML_Char *name)
-{
-	struct document *d = data;
-
-	if (d->refused)
-		return;
-	d->end(d);
-	buf_reset(&d->text);
-	d->cut = false;
-	d->depth--;
-}
-
-static void XMLCALL add_text(void *data, const XML_Char *s, int n)
-{
-	struct document *d = data;
-
-	if (d->refused || d->cut)
-		return;
-	if (d->text.length + (size_t)n > S3_XML_MAX_TEXT)
-		d->cut = true;
-	else
-		buf_add(&d->text, s, (size_t)n);
-}
-
-static void XMLCALL refuse_doctype(void *data, const XML_Char *name, const XML_Char *system_id,
-                                   const XML_Char *public_id, int has_internal_subset)
-{
-	document_refuse(data);
-}
-
-static bool at(const struct document *d, unsigned depth, const char *name)
-{
-	return d->depth == depth && strcmp(d->names[depth], name) == 0;
-}
-
-/* Returns 0 when the whole body was one well-formed document within the limits. */
-static int document_parse(struct document *d, const char *body, size_t n)
-{
-	int result = 0;
-
-	if (n > INT32_MAX)
-		return -EBADMSG;
-	d->parser = XML_ParserCreate(NULL);
-	if (!d->parser)
-		return -ENOMEM;
-	buf_init(&d->text);
-	XML_SetUserData(d->parser, d);
-	XML_SetElementHandler(d->parser, start_element, end_element);
-	XML_SetCharacterDataHandler(d->parser, add_text);
-	XML_SetStartDoctypeDeclHandler(d->parser, refuse_doctype);
-	if (XML_Parse(d->parser, body, (int)n, XML_TRUE) != XML_STATUS_OK || d->refused)
-		result = -EBADMSG;
-	XML_ParserFree(d->parser);
-	buf_release(&d->text);
-	return result;
-}
+#include "src/store/xml.h"
 
 /* ---- listings ---- */
 
@@ -158,19 +52,19 @@ static void set_etag(struct store_attr *attr, const struct buf *text)
 		snprintf(attr->etag, sizeof(attr->etag), "\"%s\"", text->data);
 }
 
-static void list_start(struct document *d)
+static void list_start(struct xml_document *d)
 {
 	struct listing *l = d->result;
 	struct raw_entry *e;
 
-	if (at(d, 1, "ListBucketResult")) {
+	if (xml_at(d, 1, "ListBucketResult")) {
 		l->is_listing = true;
 		return;
 	}
-	if (!at(d, 2, "Contents") && !at(d, 2, "CommonPrefixes"))
+	if (!xml_at(d, 2, "Contents") && !xml_at(d, 2, "CommonPrefixes"))
 		return;
 	if (l->count == S3_XML_MAX_ENTRIES) {
-		document_refuse(d);
+		xml_refuse(d);
 		return;
 	}
 	if (l->count == l->capacity) {
@@ -179,16 +73,16 @@ static void list_start(struct document *d)
 	}
 	e = &l->entries[l->count++];
 	*e = (struct raw_entry){.length = SIZE_MAX};
-	e->attr.is_prefix = at(d, 2, "CommonPrefixes");
+	e->attr.is_prefix = xml_at(d, 2, "CommonPrefixes");
 	e->attr.size_unknown = !e->attr.is_prefix;
 }
 
-static void list_entry_end(struct document *d)
+static void list_entry_end(struct xml_document *d)
 {
 	struct listing *l = d->result;
 	struct raw_entry *e = &l->entries[l->count - 1];
 
-	if (at(d, 3, e->attr.is_prefix ? "Prefix" : "Key")) {
+	if (xml_at(d, 3, e->attr.is_prefix ? "Prefix" : "Key")) {
 		if (d->cut)
 			return;
 		e->key = l->keys.length;
@@ -196,32 +90,32 @@ static void list_entry_end(struct document *d)
 		buf_add(&l->keys, d->text.data, d->text.length);
 	} else if (e->attr.is_prefix) {
 		return;
-	} else if (at(d, 3, "Size")) {
+	} else if (xml_at(d, 3, "Size")) {
 		e->attr.size_unknown =
 		        dialect_parse_number(d->text.data, d->text.length, &e->attr.size) < 0;
-	} else if (at(d, 3, "ETag")) {
+	} else if (xml_at(d, 3, "ETag")) {
 		set_etag(&e->attr, &d->text);
-	} else if (at(d, 3, "LastModified")) {
+	} else if (xml_at(d, 3, "LastModified")) {
 		e->attr.mtime_ns = dialect_parse_date(d->text.data, d->text.length);
-	} else if (at(d, 3, "StorageClass")) {
+	} else if (xml_at(d, 3, "StorageClass")) {
 		copy_text(e->attr.storage_class, sizeof(e->attr.storage_class), &d->text);
 	}
 }
 
-static void list_end(struct document *d)
+static void list_end(struct xml_document *d)
 {
 	struct listing *l = d->result;
 
 	if (d->depth == 3 &&
 	    (!strcmp(d->names[2], "Contents") || !strcmp(d->names[2], "CommonPrefixes"))) {
 		list_entry_end(d);
-	} else if (at(d, 2, "IsTruncated")) {
+	} else if (xml_at(d, 2, "IsTruncated")) {
 		l->truncated = !strcmp(d->text.data, "true");
-	} else if (at(d, 2, "EncodingType")) {
+	} else if (xml_at(d, 2, "EncodingType")) {
 		l->encoded = !strcmp(d->text.data, "url");
-	} else if (at(d, 2, "NextContinuationToken")) {
+	} else if (xml_at(d, 2, "NextContinuationToken")) {
 		if (d->cut) {
-			document_refuse(d);
+			xml_refuse(d);
 			return;
 		}
 		buf_reset(&l->token);
@@ -290,8 +184,8 @@ unusable:
 int s3_xml_parse_list(const char *body, size_t n, const char *prefix, struct list_page *page)
 {
 	struct listing l = {.keys = BUF_INIT, .token = BUF_INIT};
-	struct document d = {.start = list_start, .end = list_end, .result = &l};
-	int result = document_parse(&d, body, n);
+	struct xml_document d = {.start = list_start, .end = list_end, .result = &l};
+	int result = xml_parse(&d, body, n);
 
 	if (!result && (!l.is_listing || (l.truncated && !l.token.length)))
 		result = -EBADMSG;
@@ -305,7 +199,7 @@ int s3_xml_parse_list(const char *body, size_t n, const char *prefix, struct lis
 
 /* ---- errors ---- */
 
-static void error_end(struct document *d)
+static void error_end(struct xml_document *d)
 {
 	struct s3_error *e = d->result;
 	const struct {
@@ -323,16 +217,16 @@ static void error_end(struct document *d)
 	if (d->depth != 2 || strcmp(d->names[1], "Error"))
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
-		if (at(d, 2, fields[i].name))
+		if (xml_at(d, 2, fields[i].name))
 			copy_text(fields[i].out, fields[i].size, &d->text);
 }
 
 int s3_xml_parse_error(const char *body, size_t n, struct s3_error *error)
 {
-	struct document d = {.end = error_end, .result = error};
+	struct xml_document d = {.end = error_end, .result = error};
 	int result;
 
 	memset(error, 0, sizeof(*error));
-	result = document_parse(&d, body, n);
+	result = xml_parse(&d, body, n);
 	return result ? result : error->code[0] ? 0 : -EBADMSG;
 }

@@ -1,8 +1,7 @@
 /* s3_xml.h - the documents that S3 sends: listings and errors.
  *
- * Pure functions of a whole body. Every limit is here: a document may nest 16 deep, a text be
- * 8 KiB long, a listing hold 10,000 entries; a document type declaration ends the parse, so
- * that no entity is ever defined. What comes out is bytes, checked for nothing but what is
+ * Pure functions of a whole body, within xml.h's limits; a listing may hold 10,000 entries.
+ * What comes out is bytes, checked for nothing but what is
  * said below; region and endpoint are to be validated before they are used. */
 #ifndef PAILFS_STORE_S3_XML_H
 #define PAILFS_STORE_S3_XML_H
@@ -10,8 +9,6 @@
 #include <stddef.h>
 #include "src/store/list_page.h"
 
-#define S3_XML_MAX_DEPTH 16
-#define S3_XML_MAX_TEXT 8192
 #define S3_XML_MAX_ENTRIES 10000
 
 /* Reads a ListObjectsV2 result into an initialised page: keys decoded when the server says

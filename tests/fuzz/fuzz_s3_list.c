@@ -3,6 +3,7 @@
 #include <string.h>
 #include "fuzz.h"
 #include "src/store/s3_xml.h"
+#include "src/store/xml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < list.entry_count; i++) {
 		const struct store_entry *e = &list.entries[i];
 
-		must(e->key_length && e->key_length <= S3_XML_MAX_TEXT);
+		must(e->key_length && e->key_length <= XML_MAX_TEXT);
 		must(!strncmp(e->key, prefix, strlen(prefix)));
 		must(strlen(e->key) == e->key_length);
 		must(e->attr.is_prefix == (e->key[e->key_length - 1] == '/'));
