@@ -1,0 +1,234 @@
+"""pailctl, configuration files, mount(8)'s way of calling, and the operation log."""
+import csv
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from lib_mount import environment
+from lib_proc import PAILFS, mounted, processes_with, run, wait_until
+
+PAILCTL = str(Path(PAILFS).parent / "pailctl")
+COLUMNS = ("idx thread op client_id n_objects bytes endpoint file error start first_byte end "
+           "duration_ns").split()
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
+
+
+def pailctl(*arguments, **options):
+    return run([PAILCTL, *arguments], **options)
+
+
+def fails(*words, arguments, **options):
+    """pailctl must fail with one line that has these words."""
+    done = pailctl(*arguments, check=False, **options)
+    assert done.returncode == 2 and done.stdout == "", done
+    assert done.stderr.startswith("pailctl: ") and done.stderr.count("\n") == 1, done.stderr
+    missing = [word for word in words if word not in done.stderr]
+    assert not missing, f"{missing} not in {done.stderr}"
+
+
+@pytest.fixture
+def bench(mount, nulls3):
+    return mount("s3://bench", *nulls3.s3().options, env=nulls3.s3().environ)
+
+
+@pytest.fixture
+def background(nulls3, tmp_path):
+    """A mount in the background, as a user has it."""
+    directory = tmp_path / "mnt"
+    directory.mkdir()
+    command = [PAILFS, "s3://bench/tools", directory, "-o", f"log={tmp_path}/log"]
+    for option in nulls3.s3().options:
+        command += ["-o", option]
+    run(command, env=environment(nulls3.s3().environ), timeout=30)
+    yield directory
+    if mounted(directory):
+        run(["fusermount3", "-u", "-z", directory], check=False)
+
+
+def test_stat_tells_requests_and_bytes(bench):
+    data = bench.path("tools", "one").read_bytes()
+    text = pailctl("stat", bench.directory).stdout
+    assert re.search(r"^requests +get 1, list \d+$", text, re.M), text
+    assert f"for reads of {len(data)} B" in text, text
+    raw = pailctl("stat", "--raw", bench.path("tools")).stdout
+    assert "# TYPE pailfs_store_requests_total counter" in raw
+
+
+def test_config_says_where_values_come_from(mount, nulls3, tmp_path):
+    (tmp_path / "pailfs").mkdir()
+    (tmp_path / "pailfs" / "config").write_text(
+        "connections = 7\n[s3://bench*]\nmetadata_ttl = 3m\n[s3://other]\nthreads = 9\n")
+    s3 = nulls3.s3()
+    here = mount("s3://bench", *s3.options, "range_buffer=1m",
+                 env={**s3.environ, "XDG_CONFIG_HOME": str(tmp_path)})
+    text = pailctl("config", here.directory).stdout
+    assert text == here.path(".pailfs", "config").read_text()
+    for line in ("source = s3://bench  # command line",
+                 f"connections = 7  # {tmp_path}/pailfs/config:1",
+                 f"metadata_ttl = 3m  # {tmp_path}/pailfs/config:3",
+                 "threads = 4  # default", "range_buffer = 1m  # command line"):
+        assert line in text.splitlines(), text
+    for secret in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        assert s3.environ.get(secret, "no secret") not in text
+
+
+def test_why_and_policy(bench):
+    file = bench.path("tools", "one")
+    file.read_bytes()
+    with open(file, "rb"):
+        assert pailctl("why", file).stdout.strip()
+        assert pailctl("policy", file).stdout == "auto\n"
+        assert pailctl("policy", file, "ranged").stdout == "ranged\n"
+        assert pailctl("policy", file).stdout == "ranged\n"
+        fails("magic", arguments=["policy", file, "magic"])
+
+
+def test_refresh_shows_what_others_changed(mount, ceph):
+    s3 = ceph.s3()
+    bucket = s3.bucket_of("refresh", {"dir/a": b"1"})
+    here = mount(f"s3://{bucket}", *s3.options, "metadata_ttl=1h", "negative_ttl=1h",
+                 env=s3.environ)
+    assert os.listdir(here.path("dir")) == ["a"]
+    s3.client().put_object(Bucket=bucket, Key="dir/b", Body=b"22")
+    assert os.listdir(here.path("dir")) == ["a"]
+    pailctl("refresh", here.path("dir"))
+    assert sorted(os.listdir(here.path("dir"))) == ["a", "b"]
+    assert here.path("dir", "b").read_bytes() == b"22"
+
+
+def test_places_that_are_no_mount(bench, tmp_path):
+    fails("not in a pailfs mount", arguments=["stat", tmp_path])
+    fails("No such file", arguments=["why", tmp_path / "nothing"])
+    fails("No such file", arguments=["why", bench.path("nothing")])
+    for arguments in ([], ["no-such"], ["why"], ["stat", "a", "b", "c"]):
+        assert pailctl(*arguments, check=False).returncode == 1
+
+
+# Unmounting.
+
+def test_umount_waits_for_the_end(background):
+    pailctl("umount", background)
+    assert not mounted(background)
+    assert not processes_with(str(background))
+
+
+def test_umount_of_a_mount_in_use(background):
+    with open(background / "one", "rb") as file:
+        fails("in use", arguments=["umount", background])
+        assert mounted(background) and file.read() == b"1"
+        pailctl("umount", "-l", background)
+        assert not mounted(background)
+    wait_until(lambda: not processes_with(str(background)), 10, "end of the daemon")
+
+
+def test_umount_of_a_directory_inside(background):
+    fails("is not a mount point", arguments=["umount", background / "one"])
+
+
+def test_umount_after_the_daemon_was_killed(mount, nulls3):
+    here = mount("s3://bench", *nulls3.s3().options, env=nulls3.s3().environ)
+    here.process.kill()
+    here.process.wait()
+    fails("daemon has gone", arguments=["stat", here.directory])
+    pailctl("umount", here.directory)
+    assert not mounted(here.directory)
+    here.kill()
+
+
+# set_range, with the strict contract.
+
+@pytest.fixture(params=["file", "mem"])
+def tree(request, mount, tmp_path):
+    source = "mem://" if request.param == "mem" else f"file://{tmp_path}"
+    return mount(source)
+
+
+def set_range(file, offset, data, **options):
+    return subprocess.run([PAILCTL, "set-range", file, str(offset)], input=data, timeout=30,
+                          capture_output=True, **options)
+
+
+def test_set_range_writes_inside(tree):
+    file = tree.path("value")
+    value = bytearray(os.urandom(200000))
+    file.write_bytes(value)
+    for offset, n in ((0, 1), (199999, 1), (4096, 100000), (0, 200000), (77, 12288), (78, 12289)):
+        data = os.urandom(n)
+        set_range(file, offset, data, check=True)
+        value[offset:offset + n] = data
+        assert file.read_bytes() == value
+
+
+def test_set_range_is_strict(tree):
+    file = tree.path("value")
+    file.write_bytes(b"0123456789")
+    for offset, data in ((10, b"x"), (9, b"xy"), (11, b""), (2**63, b"x"), (0, b"x" * 50000)):
+        done = set_range(file, offset, data)
+        assert done.returncode == 2, (offset, data, done)
+        assert file.read_bytes() == b"0123456789"
+    before = file.stat().st_mtime_ns
+    assert set_range(file, 5, b"").returncode == 0
+    assert file.stat().st_mtime_ns == before
+    assert set_range(file, -1, b"x").returncode == 2
+    done = set_range(tree.path("missing"), 0, b"x")
+    assert done.returncode == 2 and b"No such file" in done.stderr
+    assert not tree.path("missing").exists()
+
+
+def test_set_range_of_a_bucket(bench):
+    done = set_range(bench.path("tools", "one"), 0, b"x")
+    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+
+
+# mount(8).
+
+def test_called_as_mount_helper(nulls3, tmp_path):
+    helper, directory = tmp_path / "mount.pailfs", tmp_path / "mnt"
+    helper.symlink_to(PAILFS)
+    directory.mkdir()
+    options = ",".join(["rw", "nosuid", "noatime", "noauto", "_netdev", "x-systemd.automount",
+                        f"log={tmp_path}/log", *nulls3.s3().options])
+    try:
+        run([helper, "s3://bench/tools", directory, "-n", "-v", "-o", options],
+            env=environment(nulls3.s3().environ))
+        with open("/proc/self/mountinfo", encoding="utf-8") as table:
+            line, = [line for line in table if f" {directory} " in line]
+        assert " - fuse.pailfs s3://bench/tools " in line
+        assert "nosuid" in line and "noatime" in line
+    finally:
+        run([PAILCTL, "umount", directory])
+
+
+# The operation log.
+
+def test_oplog_agrees_with_the_statistics(mount, nulls3, tmp_path):
+    path = tmp_path / "log.csv.zst"
+    s3 = nulls3.s3()
+    here = mount("s3://bench/tools", *s3.options, f"oplog={path}", env=s3.environ)
+    here.path("one").read_bytes()
+    for name in here.directory.rglob("*"):
+        name.stat()
+    stats = here.stats()
+    here.unmount()
+
+    cut = run(["sh", "-c", f"zstd -qdc {path} | cut -f3 | sort | uniq -c"]).stdout
+    by_cut = {op: int(count) for count, op in (line.split() for line in cut.splitlines())}
+    text = run(["zstd", "-qdc", path]).stdout
+    rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
+    assert list(rows[0]) == COLUMNS
+    ops = [row["op"] for row in rows]
+    assert by_cut.pop("op") == 1
+    assert {op: ops.count(op) for op in ops} == by_cut
+    assert ops.count("GET") + ops.count("GET_RANGE") == stats.requests("get")
+    assert ops.count("LIST") == stats.requests("list")
+    assert sum(int(row["bytes"]) for row in rows if row["op"].startswith("GET")) == \
+        stats.sum("pailfs_read_bytes_total")
+    for index, row in enumerate(rows):
+        assert int(row["idx"]) == index and row["error"] == ""
+        assert STAMP.fullmatch(row["start"]) and STAMP.fullmatch(row["end"])
+        assert row["start"] <= row["first_byte"] <= row["end"]
+    table = pailctl("oplog", "summary", path).stdout.splitlines()
+    assert table[0].split()[:3] == ["operation", "requests", "errors"]
+    assert {line.split()[0]: int(line.split()[1]) for line in table[1:]} == by_cut
