@@ -56,8 +56,11 @@ int target_find(const char *name, struct target *out, struct buf *error)
 	int err;
 
 	free(path);
-	if (found)
+	/* The mount itself is found now; inside it a last link must be followed too. */
+	if (found && !*out->path)
 		return 0;
+	if (found)
+		target_release(out);
 	path = realpath(name, NULL);
 	err = path ? -ENOTTY : -errno;
 	found = path && find_mount(path, out);

@@ -203,6 +203,15 @@ void ctl_answer(struct ctl_message *m, int result, const char *text, size_t n)
 	m->result = result;
 }
 
+/* A message names files by path, past the permissions that stand on the way there: with
+ * allow_other it is for the mount's owner alone. */
+static bool may_command(fuse_req_t req, uint32_t command)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	return command == CTL_HELLO || uid == 0 || uid == getuid();
+}
+
 static void run_command(struct fs *fs, struct ctl_message *m)
 {
 	if (m->version != CTL_VERSION || m->length > sizeof(m->data) ||
@@ -238,7 +247,10 @@ static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void
 	r->task.run = send_reply;
 	r->req = req;
 	memcpy(&r->message, in, sizeof(r->message));
-	run_command(fs_of(req), &r->message);
+	if (may_command(req, r->message.command))
+		run_command(fs_of(req), &r->message);
+	else
+		ctl_answer(&r->message, -EPERM, "", 0);
 	dispatch_post(fs_of(req)->dispatch, &r->task);
 }
 

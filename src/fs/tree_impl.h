@@ -59,6 +59,8 @@ struct inode *inode_get(struct tree_state *t, uint64_t id);
 /* The inode of an object that the kernel is told of now: takes the reference; the object may
  * turn out to be known already. */
 struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st);
+/* The nodeid under which the kernel knows this file; 0: it does not. */
+uint64_t inode_known(struct tree_state *t, const struct stat *st);
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);
 /* The kernel is told these attributes. */
 void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st);
@@ -99,6 +101,11 @@ void tree_setxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, const ch
 void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void tree_listxattr_op(fuse_req_t req, fuse_ino_t ino, size_t size);
 void tree_removexattr_op(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+/* ---- tree_control.c ---- */
+
+/* What pailctl asks of a tree. */
+void tree_command(struct fs *fs, struct ctl_message *m);
 
 /* ---- tree_dir.c ---- */
 

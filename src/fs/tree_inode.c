@@ -109,6 +109,16 @@ struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const 
 	return n;
 }
 
+uint64_t inode_known(struct tree_state *t, const struct stat *st)
+{
+	struct inode_key key = key_of(st);
+	struct inode *n;
+
+	scoped_lock(&t->lock);
+	HASH_FIND(hh, t->by_key, &key, sizeof(key), n);
+	return n ? n->id : 0;
+}
+
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups)
 {
 	struct inode *n;

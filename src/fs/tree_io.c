@@ -268,6 +268,7 @@ const struct fs_family fs_tree = {
 	.create = tree_state_create,
 	.destroy = tree_state_destroy,
 	.init = init,
+	.command = tree_command,
 	.ops = {
 		.lookup = tree_lookup_op,
 		.forget = tree_forget_op,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 PAILFS = os.path.abspath(os.environ.get(
-    "PAILFS", Path(__file__).parents[2] / "build" / "src" / "pailfs"))
+    "PAILFS", Path(__file__).parents[2] / "build" / "pailfs"))
 PAILCTL = os.path.join(os.path.dirname(PAILFS), "pailctl")
 
 
