@@ -1,0 +1,119 @@
+"""R2: a reader sees one version of an object, whatever others do in the bucket."""
+import errno
+import os
+import time
+
+import pytest
+
+import lib_data
+
+SIZE = 6 << 20
+
+
+def body(seed, size=SIZE):
+    return bytes(lib_data.noise(seed, size))
+
+
+@pytest.fixture
+def bucket(s3, request):
+    name = s3.bucket_of("versions", {})
+    yield s3, name
+    for page in s3.client().get_paginator("list_objects_v2").paginate(Bucket=name):
+        for entry in page.get("Contents", []):
+            s3.client().delete_object(Bucket=name, Key=entry["Key"])
+
+
+def put(bucket, key, data):
+    s3, name = bucket
+    s3.client().put_object(Bucket=name, Key=key, Body=data)
+
+
+def mounted(mount, bucket, *options):
+    s3, name = bucket
+    return mount(f"s3://{name}", *s3.options, "read_policy=ranged", "range_buffer=0", *options,
+                 env=s3.environ)
+
+
+def test_r2_opened_but_unread_moves_on_to_the_new_version(mount, bucket):
+    put(bucket, "k", body(1))
+    m = mounted(mount, bucket)
+    fd = os.open(m.path("k"), os.O_RDONLY)
+    put(bucket, "k", body(2, SIZE + 12345))
+    assert os.pread(fd, 4096, 0) == body(2)[:4096]
+    assert os.fstat(fd).st_size == SIZE + 12345
+    data = b"".join(os.pread(fd, 1 << 20, i << 20) for i in range(7))
+    assert data == body(2, SIZE + 12345)
+    os.close(fd)
+    assert m.stats().requests("head") == 0
+
+
+def test_r2_a_replaced_object_is_never_mixed(mount, bucket):
+    put(bucket, "k", body(1))
+    m = mounted(mount, bucket)
+    fd = os.open(m.path("k"), os.O_RDONLY)
+    assert os.pread(fd, 4096, 0) == body(1)[:4096]
+    put(bucket, "k", body(2))
+    with pytest.raises(OSError) as failed:
+        os.pread(fd, 4096, SIZE - 8192)
+    assert failed.value.errno in (errno.ESTALE, errno.EIO)
+    # What was read before stays readable: it is in the page cache.
+    assert os.pread(fd, 4096, 0) == body(1)[:4096]
+    # A new open gets the new version, and the old descriptor never does.
+    with open(m.path("k"), "rb") as again:
+        assert again.read() == body(2)
+    with pytest.raises(OSError):
+        os.pread(fd, 4096, SIZE - 8192)
+    os.close(fd)
+    assert m.stats().requests("head") == 0
+    assert m.log.count("replaced or deleted") == 1
+
+
+def test_r2_a_deleted_object_is_stale_not_short(mount, bucket):
+    put(bucket, "k", body(1))
+    m = mounted(mount, bucket)
+    fd = os.open(m.path("k"), os.O_RDONLY)
+    assert os.pread(fd, 4096, 0) == body(1)[:4096]
+    s3, name = bucket
+    s3.client().delete_object(Bucket=name, Key="k")
+    with pytest.raises(OSError) as failed:
+        os.pread(fd, 4096, SIZE - 8192)
+    assert failed.value.errno in (errno.ESTALE, errno.EIO)
+    os.close(fd)
+
+
+def test_m3_a_fresh_open_sees_a_fresh_object_without_a_request_of_its_own(mount, bucket):
+    put(bucket, "k", b"old old old")
+    m = mounted(mount, bucket)
+    assert open(m.path("k"), "rb").read() == b"old old old"
+    put(bucket, "k", b"new")
+    before = m.stats()
+    # Within metadata_ttl the old version is believed; pages of it may be in the kernel.
+    assert open(m.path("k"), "rb").read() in (b"old old old", b"new")
+    time.sleep(10.5)
+    assert open(m.path("k"), "rb").read() == b"new"
+    delta = m.stats() - before
+    assert delta.requests("head") == 0
+    assert delta.requests("get") <= 2 and delta.requests("list") == 1
+
+
+def test_r2_reopening_the_same_version_reads_nothing_again(mount, bucket):
+    put(bucket, "k", body(3))
+    m = mounted(mount, bucket, "metadata_ttl=1s")
+    with open(m.path("k"), "rb") as f:
+        assert f.read() == body(3)
+    time.sleep(1.2)
+    before = m.stats()
+    with open(m.path("k"), "rb") as f:
+        assert f.read() == body(3)
+    delta = m.stats() - before
+    assert delta.requests("get") == 0 and delta.requests("list") == 1
+
+
+def test_m5_inode_numbers_are_the_same_on_every_mount(mount, bucket):
+    put(bucket, "dir/k", b"x")
+    seen = []
+    for _ in range(2):
+        m = mounted(mount, bucket)
+        seen.append((os.stat(m.path("dir/k")).st_ino, os.stat(m.path("dir")).st_ino))
+        m.unmount()
+    assert seen[0] == seen[1]
