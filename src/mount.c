@@ -7,8 +7,9 @@
  *	store       S3, http, a directory, memory
  *	net         loops over curl (buckets only)
  *
- * Threads start with the first of these, so the signals are settled before: only this thread
- * takes them, and it waits in fs_serve(). */
+ * Threads start with the first of these, so the signals are settled before: all threads have
+ * those that end a mount blocked. This one takes them while it waits for the store, when there
+ * is nothing to clean up, and in fs_serve(), which unmounts. */
 #include "pailfs/mount.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ struct stack {
 	struct cache *cache;
 	struct read_engine *engine;
 	struct fs *fs;
+	sigset_t signals; /* that end a mount */
 };
 
 struct probe {
@@ -75,6 +77,8 @@ static int reach_store(struct stack *s, struct buf *error)
 	pthread_mutex_init(&p.lock, NULL);
 	pthread_cond_init(&p.ended, NULL);
 	result = store_probe(s->store, &p.list);
+	/* Nothing is mounted yet, so whoever loses patience may end us at once. */
+	pthread_sigmask(SIG_UNBLOCK, &s->signals, NULL);
 	if (result == 0) {
 		pthread_mutex_lock(&p.lock);
 		while (!p.over)
@@ -82,6 +86,7 @@ static int reach_store(struct stack *s, struct buf *error)
 		pthread_mutex_unlock(&p.lock);
 		result = p.result;
 	}
+	pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
 	pthread_cond_destroy(&p.ended);
 	pthread_mutex_destroy(&p.lock);
 	if (result == -EACCES && p.list.op.denied) {
@@ -227,10 +232,9 @@ static void log_summary(const struct stack *s)
 	         (long long)stats_get(t, STAT_WRITTEN_BYTES));
 }
 
-static void settle_process(sigset_t *before)
+static void settle_process(sigset_t *signals)
 {
 	struct rlimit files;
-	sigset_t ours;
 
 	/* Credentials live in this process's memory: no core file, no tracing by others (F7). */
 	prctl(PR_SET_DUMPABLE, 0);
@@ -245,23 +249,21 @@ static void settle_process(sigset_t *before)
 	 * error of one write, not the end of the daemon. */
 	umask(0);
 	signal(SIGXFSZ, SIG_IGN);
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &ours, before);
+	sigemptyset(signals);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
 int mount_run(const struct config *config, void (*ready)(void *arg, int error, const char *line), void *arg)
 {
 	struct stack s = {.config = config, .stats = stats_create()};
 	struct buf error = BUF_INIT;
-	sigset_t before;
 	int err;
 
-	settle_process(&before);
+	settle_process(&s.signals);
 	err = build(&s, &error);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	ready(arg, err, error.data);
 	if (!err) {
 		err = fs_serve(s.fs);

@@ -26,7 +26,8 @@ struct fs_config {
 	const struct clock *clock;
 };
 
-/* Makes the session and mounts it; nothing is served yet. Returns 0, or -errno with a line
+/* Makes the session and mounts it; nothing is served yet. The caller has blocked SIGTERM,
+ * SIGINT and SIGHUP in all threads, and fs_serve takes them. Returns 0, or -errno with a line
  * in `error`. */
 int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error);
 /* Serves until unmounted or told to stop by SIGTERM, SIGINT or SIGHUP; then lets pending

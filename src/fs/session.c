@@ -131,6 +131,17 @@ fail:
 	return err;
 }
 
+static void unblock_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
 int fs_serve(struct fs *fs)
 {
 	struct fuse_loop_config *loop = fuse_loop_cfg_create();
@@ -142,6 +153,8 @@ int fs_serve(struct fs *fs)
 	fuse_loop_cfg_set_idle_threads(loop, fs->c.config->threads ? fs->c.config->threads : 4);
 	err = fuse_set_signal_handlers(fs->session) ? -EINVAL : 0;
 	if (!err) {
+		/* One that came since the mount was made must not leave it behind. */
+		unblock_signals();
 		err = fuse_session_loop_mt(fs->session, loop);
 		fuse_remove_signal_handlers(fs->session);
 	}

@@ -1,0 +1,62 @@
+"""The way to the background: whoever is killed on it leaves nothing behind."""
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from lib_mount import environment
+from lib_proc import PAILFS, mounted, processes_with, wait_until
+
+
+@pytest.fixture
+def silent():
+    """A server that takes connections and never says anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/file"
+
+
+@pytest.fixture
+def directory(tmp_path):
+    (tmp_path / "mnt").mkdir()
+    return tmp_path / "mnt"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("arguments", [[], ["-f"]])
+def test_killed_while_it_waits_for_the_store(silent, directory, number, arguments):
+    process = subprocess.Popen([PAILFS, silent, directory, *arguments], env=environment(),
+                               stdin=subprocess.DEVNULL)
+    expected = 1 if arguments else 2
+    wait_until(lambda: len(processes_with(str(directory))) == expected, 10, "the daemon")
+    time.sleep(0.5)  # so that it has come to waiting
+    process.send_signal(number)
+    assert process.wait(5) == -number
+    wait_until(lambda: not processes_with(str(directory)), 5, "end of the daemon")
+    assert not mounted(directory)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signal_unmounts(directory, number):
+    """In the foreground, with what is mounted."""
+    process = subprocess.Popen([PAILFS, "mem://", directory, "-f"], env=environment(),
+                               stdin=subprocess.DEVNULL)
+    wait_until(lambda: mounted(directory), 10, "mount")
+    process.send_signal(number)
+    assert process.wait(10) == 0
+    assert not mounted(directory)
+
+
+def test_standard_files_are_let_go(directory):
+    """A shell that waits for the end of a pipe gets it, though the daemon lives on."""
+    done = subprocess.run([PAILFS, "mem://", directory], env=environment(), capture_output=True,
+                          timeout=10)
+    try:
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        pid, = processes_with(str(directory))
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            session = int(stat.read().rpartition(")")[2].split()[3])
+        assert session == pid
+    finally:
+        subprocess.run(["fusermount3", "-u", directory], check=True)
+    wait_until(lambda: not processes_with(str(directory)), 10, "end of the daemon")
