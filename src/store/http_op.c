@@ -2,12 +2,7 @@
  *
  * An operation is a sequence of attempts. An attempt takes credentials, builds and signs a
  * request and gives it to a loop; the loop's callbacks fill the answer; when it has ended,
- * judge() says what is next:
- *
- *	done        the answer is the one that was asked for
- *	at once     something was learnt (a region, a redirect, fresh credentials): ask again
- *	later       the trouble may pass: after a back-off, on a timer of the loops
- *	failed      it will not pass, or the time is up
+ * http_judge.c says what is next.
  *
  * A GET goes on behind the bytes that were delivered already, with the version's validator,
  * so what has been told to progress() is final. Bytes are believed only after the answer's
@@ -17,7 +12,6 @@
  * from another one only leaves a mark and wakes whatever the operation waits for. */
 #include "src/store/http_store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,21 +19,14 @@
 #include "pailfs/base/lock.h"
 #include "pailfs/base/xalloc.h"
 #include "pailfs/retry.h"
-#include "src/store/url.h"
 
 #define ERROR_BODY_MAX (64u << 10)
 #define LIST_BODY_MAX (16u << 20)
-#define REDIRECTS_MAX 5
-/* How often a wrong region or a dialect's other way of asking is tried in one operation. */
-#define REGIONS_MAX 2
-#define AGAIN_MAX 4
 /* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
  * what has failed. */
 #define PROGRESS_STEP (64u << 10)
 /* A mount that cannot reach its store says so soon. */
 #define PROBE_TIMEOUT_NS (15 * NS_PER_SECOND)
-
-enum next { NEXT_DONE, NEXT_AT_ONCE, NEXT_RENEW, NEXT_LATER, NEXT_FAIL };
 
 static const struct net_handler op_handler;
 
@@ -51,16 +38,6 @@ static struct store_get *get_of(struct http_op *h)
 static struct store_list *list_of(struct http_op *h)
 {
 	return container_of(h->op, struct store_list, op);
-}
-
-static bool is_data(const struct http_op *h)
-{
-	return h->kind == HTTP_OP_GET || h->kind == HTTP_OP_PROBE_FILE;
-}
-
-static bool is_success(int status)
-{
-	return status >= 200 && status < 300;
 }
 
 static uint64_t now_of(struct http_op *h)
@@ -381,19 +358,12 @@ static int on_text(struct http_op *h, const void *data, size_t n, size_t max)
 	return 0;
 }
 
-static void check_answer(struct http_op *h)
-{
-	h->answer.status = h->net.status;
-	h->check = answer_check_get(&h->call, &h->answer, &h->why);
-	h->checked = true;
-}
-
 static int on_data(struct http_op *h, const void *data, size_t n)
 {
 	struct store_get *get;
 
 	if (!h->checked)
-		check_answer(h);
+		http_check_answer(h);
 	if (h->check != ANSWER_GOOD)
 		return -EBADMSG;
 	if (h->kind == HTTP_OP_PROBE_FILE)
@@ -419,9 +389,9 @@ static int on_body(struct net_request *r, const void *data, size_t n)
 	struct http_op *h = op_of(r);
 	int error;
 
-	if (!is_success(r->status))
+	if (!http_is_success(r->status))
 		error = on_text(h, data, n, ERROR_BODY_MAX);
-	else if (is_data(h))
+	else if (http_op_is_data(h))
 		error = on_data(h, data, n);
 	else
 		error = on_text(h, data, n, LIST_BODY_MAX);
@@ -433,199 +403,6 @@ static int on_body(struct net_request *r, const void *data, size_t n)
 }
 
 /* ---- what is next ---- */
-
-static enum next fail(int *result, int error)
-{
-	*result = error;
-	return NEXT_FAIL;
-}
-
-static enum next later(struct http_op *h, int *result, int error)
-{
-	h->retry = RETRY_ALWAYS;
-	*result = error;
-	return NEXT_LATER;
-}
-
-/* F3: at most five, never from https to http. Whether the new place learns who we are is
- * build()'s business. */
-static enum next follow(struct http_op *h, int *result)
-{
-	struct buf target = BUF_INIT;
-	struct url from, to;
-
-	*result = -EIO;
-	if (!h->answer.location[0]) {
-		h->why = "a redirect without a Location";
-		return NEXT_FAIL;
-	}
-	if (h->redirects++ == REDIRECTS_MAX) {
-		h->why = "more than 5 redirects";
-		return NEXT_FAIL;
-	}
-	if (url_resolve(h->request.url.data, h->answer.location, &target) ||
-	    url_split(h->request.url.data, &from) || url_split(target.data, &to)) {
-		h->why = "a redirect to what is no http URL";
-	} else if (from.secure && !to.secure) {
-		h->why = "a redirect from https to http, which is refused";
-	} else if (to.userinfo.n) {
-		h->why = "a redirect with a password in it, which is refused";
-	} else {
-		buf_release(&h->redirect);
-		h->redirect = target;
-		return NEXT_AT_ONCE;
-	}
-	buf_release(&target);
-	return NEXT_FAIL;
-}
-
-static enum next judge_refusal(struct http_op *h, int *result)
-{
-	const struct dialect *d = h->hs->dialect;
-
-	h->verdict = d->classify(h->hs->source.config, &h->call, &h->answer, h->body.data, h->body.length);
-	h->judged = true;
-	switch (h->verdict) {
-	case DIALECT_RETRY:
-		return later(h, result, -EIO);
-	case DIALECT_NOT_FOUND:
-	case DIALECT_NO_BUCKET:
-		return fail(result, -ENOENT);
-	case DIALECT_EXPIRED:
-		if (d->credentials && !h->auth_again)
-			return NEXT_RENEW;
-		return fail(result, -EACCES);
-	case DIALECT_DENIED:
-		h->op->denied = !strcmp(h->answer.code, "AccessDenied");
-		return fail(result, -EACCES);
-	case DIALECT_CLOCK_SKEW:
-		return fail(result, -EACCES);
-	case DIALECT_WRONG_REGION:
-		if (!h->answer.region[0] || h->regions++ == REGIONS_MAX)
-			return fail(result, -EIO);
-		http_auth_learn_region(h->hs, h->answer.region);
-		buf_reset(&h->redirect);
-		return NEXT_AT_ONCE;
-	case DIALECT_REDIRECT:
-		return follow(h, result);
-	case DIALECT_CHANGED:
-		return fail(result, -ESTALE);
-	case DIALECT_OUT_OF_RANGE:
-		/* Ranges lie inside the version that is believed in, so there is another one
-		 * now. An empty file has no first byte to probe. */
-		if (h->kind == HTTP_OP_PROBE_FILE && h->answer.range_total == 0)
-			return NEXT_DONE;
-		return fail(result, h->kind == HTTP_OP_GET ? -ESTALE : -EIO);
-	case DIALECT_AGAIN:
-		return h->again++ < AGAIN_MAX ? NEXT_AT_ONCE : fail(result, -EIO);
-	case DIALECT_UNSUPPORTED:
-		return fail(result, -EOPNOTSUPP);
-	case DIALECT_FATAL:
-		break;
-	}
-	return fail(result, -EIO);
-}
-
-/* The network's own failures. What a body brought before stays delivered. */
-static enum next judge_network(struct http_op *h, int *result)
-{
-	int error = h->net.error;
-	bool unreachable = error == -ECONNREFUSED || error == -EHOSTUNREACH;
-
-	h->retry = retry_class_of_error(error);
-	/* Whoever mounts with a misspelt host wants to know now. */
-	if (h->probing && unreachable)
-		h->retry = RETRY_FEW;
-	if (unreachable || error == -ETIMEDOUT)
-		*result = -ETIMEDOUT;
-	else
-		*result = error == -ENOMEM || error == -EMFILE || error == -ENFILE ? error : -EIO;
-	return NEXT_LATER;
-}
-
-static enum next judge_data(struct http_op *h, int *result)
-{
-	struct store_get *get;
-
-	if (!h->checked)
-		check_answer(h);
-	switch (h->check) {
-	case ANSWER_CHANGED:
-		return fail(result, -ESTALE);
-	case ANSWER_WRONG:
-		return later(h, result, -EIO);
-	case ANSWER_IGNORED_RANGE:
-		if (h->kind == HTTP_OP_GET)
-			return later(h, result, -EIO);
-		/* An empty file may be answered whole. */
-		return h->answer.content_length == 0 ? NEXT_DONE : fail(result, -EOPNOTSUPP);
-	case ANSWER_GOOD:
-		break;
-	}
-	if (h->why[0])
-		return later(h, result, -EIO);
-	if (h->net.error)
-		return judge_network(h, result);
-	if (h->kind == HTTP_OP_PROBE_FILE) {
-		if (h->answer.range_total == DIALECT_UNKNOWN &&
-		    (h->answer.status == 206 || h->answer.content_length == DIALECT_UNKNOWN)) {
-			h->why = "the server does not tell the file's size";
-			return fail(result, -EOPNOTSUPP);
-		}
-		return NEXT_DONE;
-	}
-	get = get_of(h);
-	if (get->filled < get->length) {
-		h->why = "the body ended early";
-		return later(h, result, -EIO);
-	}
-	return NEXT_DONE;
-}
-
-static enum next judge_list(struct http_op *h, int *result)
-{
-	int r;
-
-	if (h->too_big) {
-		h->why = "the listing's page exceeds 16 MiB";
-		return fail(result, -EIO);
-	}
-	if (h->net.error)
-		return judge_network(h, result);
-	r = h->hs->dialect->parse_list(h->hs->source.config, &h->call, &h->answer, h->body.data,
-	                               h->body.length, &h->page);
-	if (r == -ESTALE) {
-		h->why = "the listing repeats its continuation token";
-		return fail(result, -EIO);
-	}
-	if (r) {
-		h->why = "the answer is no listing";
-		*result = -EIO;
-		h->retry = RETRY_FEW;
-		return NEXT_LATER;
-	}
-	return NEXT_DONE;
-}
-
-static enum next judge(struct http_op *h, bool cancelled, int *result)
-{
-	int status = h->net.status;
-
-	h->answer.status = status;
-	if (cancelled)
-		return fail(result, -ECANCELED);
-	if (h->late)
-		return fail(result, -ETIMEDOUT);
-	if (!status)
-		return judge_network(h, result);
-	if (!is_success(status))
-		return judge_refusal(h, result);
-	if (is_data(h))
-		return judge_data(h, result);
-	if (h->kind == HTTP_OP_LIST)
-		return judge_list(h, result);
-	return h->net.error ? judge_network(h, result) : NEXT_DONE;
-}
 
 static bool may_retry(struct http_op *h, uint64_t *delay)
 {
@@ -645,7 +422,7 @@ static void on_done(struct net_request *r)
 {
 	struct http_op *h = op_of(r);
 	uint64_t delay = 0;
-	enum next next;
+	enum http_next next;
 	bool cancelled;
 	int result = 0;
 
@@ -654,24 +431,24 @@ static void on_done(struct net_request *r)
 	cancelled = h->cancelled;
 	pthread_mutex_unlock(&h->lock);
 
-	next = judge(h, cancelled, &result);
-	if (next == NEXT_LATER && !may_retry(h, &delay))
-		next = NEXT_FAIL;
-	release_endpoint(h, next == NEXT_LATER || result == -EIO || result == -ETIMEDOUT);
-	http_report_attempt(h, next != NEXT_DONE && next != NEXT_FAIL, next == NEXT_FAIL);
+	next = http_judge(h, cancelled, &result);
+	if (next == HTTP_LATER && !may_retry(h, &delay))
+		next = HTTP_FAIL;
+	release_endpoint(h, next == HTTP_LATER || result == -EIO || result == -ETIMEDOUT);
+	http_report_attempt(h, next != HTTP_DONE && next != HTTP_FAIL, next == HTTP_FAIL);
 	switch (next) {
-	case NEXT_DONE:
+	case HTTP_DONE:
 		finish(h, 0);
 		break;
-	case NEXT_FAIL:
+	case HTTP_FAIL:
 		finish(h, result);
 		break;
-	case NEXT_LATER:
+	case HTTP_LATER:
 		retry_later(h, delay);
 		break;
-	case NEXT_AT_ONCE:
-	case NEXT_RENEW:
-		go_on(h, next == NEXT_RENEW);
+	case HTTP_AT_ONCE:
+	case HTTP_RENEW:
+		go_on(h, next == HTTP_RENEW);
 		break;
 	}
 }

@@ -1,7 +1,8 @@
 /* http_store.h - what the files of the http store share; private to it.
  *
  * http_store.c  life, configuration, the store's operations
- * http_op.c     one operation: attempts, retries, redirects, cancelling
+ * http_op.c     one operation: attempts, retries, cancelling
+ * http_judge.c  what is next after an attempt
  * http_auth.c   the credentials and the region that all operations share
  * http_report.c sentences, statistics and log lines about what happened */
 #ifndef PAILFS_STORE_HTTP_STORE_H
@@ -112,6 +113,26 @@ int http_op_start(struct http_op *h);
 void http_op_authorized(struct http_op *h);
 void http_op_cancel(struct http_op *h);
 void http_op_promote(struct http_op *h);
+
+static inline bool http_op_is_data(const struct http_op *h)
+{
+	return h->kind == HTTP_OP_GET || h->kind == HTTP_OP_PROBE_FILE;
+}
+
+static inline bool http_is_success(int status)
+{
+	return status >= 200 && status < 300;
+}
+
+/* ---- http_judge.c ---- */
+
+enum http_next { HTTP_DONE, HTTP_AT_ONCE, HTTP_RENEW, HTTP_LATER, HTTP_FAIL };
+
+/* Checks the headers of an answer with data before its body is believed; sets check, why. */
+void http_check_answer(struct http_op *h);
+/* Judges an attempt that has ended. *result is what the operation ends with if it is not tried
+ * again; h->retry says how hopeful HTTP_LATER is. */
+enum http_next http_judge(struct http_op *h, bool cancelled, int *result);
 
 /* ---- http_auth.c ---- */
 
