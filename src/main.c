@@ -209,6 +209,8 @@ int main(int argc, char **argv)
 	int status;
 
 	open_standard_files();
+	/* ps, and pailctl umount, find it under one name, also when mount.pailfs was called. */
+	prctl(PR_SET_NAME, "pailfs");
 	signal(SIGPIPE, SIG_IGN);
 	config_init(&config);
 	status = run(&config, argc, argv);

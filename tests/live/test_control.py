@@ -214,7 +214,8 @@ def test_called_as_mount_helper(nulls3, tmp_path):
         assert " - fuse.pailfs s3://bench/tools " in line
         assert "nosuid" in line and "noatime" in line
     finally:
-        run([PAILCTL, "umount", directory])
+        pailctl("umount", directory)
+    assert not processes_with(str(directory))
 
 
 # The operation log.
