@@ -16,6 +16,11 @@ class Failed(AssertionError):
     """A command that did not end as it should, with what it said."""
 
 
+def tail(text, most=2000):
+    """The end of what a command said, for a message."""
+    return text if not text or len(text) <= most else text[-most:]
+
+
 def run(command, timeout=60, check=True, **options):
     """Runs a command in a process group of its own, which is killed when time is up.
 
@@ -30,9 +35,9 @@ def run(command, timeout=60, check=True, **options):
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate(timeout=10)
-            raise Failed(f"no end after {timeout} s: {command}\n{out}\n{err}") from None
+            raise Failed(f"no end after {timeout} s: {command}\n{tail(out)}\n{tail(err)}") from None
     if check and process.returncode:
-        raise Failed(f"exit status {process.returncode}: {command}\n{out}\n{err}")
+        raise Failed(f"exit status {process.returncode}: {command}\n{tail(out)}\n{tail(err)}")
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 

@@ -4,7 +4,7 @@ import textwrap
 
 import lib_data
 import pytest
-from lib_proc import run
+from lib_proc import run, wait_until
 
 KIB = lib_data.KIB
 NAMELIST = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))"
@@ -23,6 +23,9 @@ class Watch:
 
     def __exit__(self, kind, *_):
         if kind is None:
+            # What the kernel read ahead may still be under way when the reader has ended.
+            wait_until(lambda: self.mount.stats().sum("pailfs_gets_in_flight") == 0, 10,
+                       "end of all GETs")
             self.seen = self.log.read()
             self.stats = self.mount.stats() - self.before
             # The two accounts are of one mount and must agree.
@@ -110,7 +113,6 @@ def test_a_cold_member_is_frugal(archive):
     with Watch(mount, server) as watch:
         body = run(["unzip", "-p", path, lib_data.member_name(77)], text=False, errors=None).stdout
     assert body == lib_data.noise(77, 512 * KIB)
-    assert len(watch.gets) <= 3, watch.seen
     frugal(watch)
 
 
@@ -123,12 +125,14 @@ def test_listing_again_costs_nothing(archive):
 
 
 def test_ls_of_5000_names_is_five_lists(nulls3, mount):
+    """The first page of the root is what shows at the start that the bucket is there."""
     lib_data.data("flat")
+    log = nulls3.requests()
     here = mount("s3://bench/flat/", *nulls3.s3().options, env=nulls3.s3().environ)
-    with Watch(here, nulls3) as watch:
-        listed = run(["ls", "-l", here.directory]).stdout.splitlines()
+    listed = run(["ls", "-l", here.directory]).stdout.splitlines()
     assert len(listed) == 5001
-    assert (watch.lists, watch.heads, len(watch.gets)) == (5, 0, 0), watch.seen
+    assert [request.method for request in log.read()] == ["ListV2"] * 5
+    assert here.stats().requests("list") == 5
     with Watch(here, nulls3) as watch:  # believed for metadata_ttl
         run(["ls", "-l", here.directory])
     assert not watch.seen
@@ -179,11 +183,9 @@ def test_a_random_reader_receives_what_it_asked_for(archive, size, count):
 def test_a_sequential_reader_receives_each_byte_once(archive):
     mount, server, path = archive
     with Watch(mount, server) as watch:
-        run(["cp", path, "/dev/null"])
         run(["cmp", path, lib_data.data("archive") / "archive.zip"])
     size = path.stat().st_size
-    assert size <= watch.sent <= 1.02 * size or watch.stats.read_bytes > 1.5 * size, watch.sent
-    assert watch.stats.received == watch.sent
+    assert size <= watch.sent <= 1.02 * size and watch.stats.received == watch.sent
 
 
 def test_memory_stays_within_its_limit(nulls3, mount):

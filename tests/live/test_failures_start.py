@@ -43,10 +43,15 @@ def test_no_credentials(s3):
     says(line, "credentials", "no_sign")
 
 
-def test_anonymous_without_permission(ceph):
+def test_listing_that_is_denied(ceph, mount):
+    """No failure: who may not list may still read what it knows the name of (M2)."""
     ceph.s3().bucket_of("private", {"x": b""})
-    line = start_fails("s3://private", "no_sign", *ceph.s3().options)
-    says(line, "403", "AccessDenied")
+    here = mount("s3://private", "no_sign", *ceph.s3().options)
+    says(here.log, "403", "AccessDenied")
+    with pytest.raises(PermissionError):
+        os.listdir(here.directory)
+    with pytest.raises(PermissionError):
+        here.path("x").read_bytes()
 
 
 @pytest.mark.parametrize("code, words", [
