@@ -76,6 +76,7 @@ struct cache *cache_create(const struct cache_config *config)
 	c->stats = config->stats;
 	c->memory = config->memory;
 	pthread_mutex_init(&c->lock, NULL);
+	pool_init(&c->pool);
 	list_init(&c->fresh);
 	list_init(&c->spent);
 	list_init(&c->memory_waiters);

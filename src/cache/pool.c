@@ -1,16 +1,20 @@
 /* pool.c - size classes of four steps an octave, from 4 KiB on: at most a fifth is wasted.
- * An idle buffer holds its list's link in its own first bytes. */
+ *
+ * An idle buffer holds its links in its own first bytes. What is given back first is what was
+ * idle longest: while a window grows its parts grow too, and the sizes that it has left
+ * behind must not keep the place of those in use. */
 #include "pool.h"
 
 #include <sys/mman.h>
 
 struct pool_buffer {
-	struct pool_buffer *next;
+	struct list by_class, by_age;
+	size_t size;
 };
 
 #define SMALLEST 16384ull /* a quarter of it is a page: every class is whole pages */
 
-/* Class 0 is one page; class k > 0 is SMALLEST * 2^(k / 4) * (4 + k % 4) / 4 … in pages. */
+/* 1 to 4 pages, then SMALLEST * 2^i * (1, 1.25, 1.5, 1.75). */
 static size_t class_size(unsigned k)
 {
 	return k < 4 ? SMALLEST / 4 * (k + 1) : (size_t)((SMALLEST << (k / 4 - 1)) / 4 * (4 + k % 4));
@@ -25,20 +29,35 @@ static unsigned class_of(size_t n)
 	return k;
 }
 
+void pool_init(struct pool *p)
+{
+	for (unsigned k = 0; k < POOL_CLASSES; k++)
+		list_init(&p->idle[k]);
+	list_init(&p->by_age);
+	p->idle_bytes = 0;
+}
+
 size_t pool_size(size_t n)
 {
 	return class_size(class_of(n));
 }
 
+static void take(struct pool *p, struct pool_buffer *b)
+{
+	list_remove(&b->by_class);
+	list_remove(&b->by_age);
+	p->idle_bytes -= b->size;
+}
+
 void *pool_alloc(struct pool *p, size_t n)
 {
 	unsigned k = class_of(n);
-	struct pool_buffer *b = p->idle[k];
+	struct pool_buffer *b;
 	void *fresh;
 
-	if (b) {
-		p->idle[k] = b->next;
-		p->idle_bytes -= class_size(k);
+	if (!list_empty(&p->idle[k])) {
+		b = list_first(&p->idle[k], struct pool_buffer, by_class);
+		take(p, b);
 		return b;
 	}
 	fresh = mmap(NULL, class_size(k), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -50,20 +69,18 @@ void pool_free(struct pool *p, void *buffer, size_t n)
 	unsigned k = class_of(n);
 	struct pool_buffer *b = buffer;
 
-	b->next = p->idle[k];
-	p->idle[k] = b;
-	p->idle_bytes += class_size(k);
+	b->size = class_size(k);
+	list_prepend(&p->idle[k], &b->by_class);
+	list_append(&p->by_age, &b->by_age);
+	p->idle_bytes += b->size;
 }
 
 void pool_trim(struct pool *p, uint64_t keep)
 {
-	/* The large ones first: fewest calls for the most bytes. */
-	for (unsigned k = POOL_CLASSES; k-- > 0 && p->idle_bytes > keep;)
-		while (p->idle[k] && p->idle_bytes > keep) {
-			struct pool_buffer *b = p->idle[k];
+	while (p->idle_bytes > keep) {
+		struct pool_buffer *b = list_first(&p->by_age, struct pool_buffer, by_age);
 
-			p->idle[k] = b->next;
-			p->idle_bytes -= class_size(k);
-			munmap(b, class_size(k));
-		}
+		take(p, b);
+		munmap(b, b->size);
+	}
 }
