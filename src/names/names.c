@@ -80,6 +80,7 @@ struct waiter {
 	uint64_t call;            /* the call that made it */
 	bool waiting;             /* in fetch.waiters */
 	bool guest;               /* waits, or has waited, for a fetch that was not made for it */
+	bool exact;               /* has asked for what the listing left open */
 	int result;
 };
 
@@ -353,10 +354,17 @@ static void wait_for(struct waiter *w, struct fetch *f)
 /* Each returns 1 or -errno when the answer is known, which it has put into the request, and
  * 0 when not. */
 
+/* A web server's index may leave sizes open. A file is no answer then before its HEAD has come;
+ * `exact`: it has, and what it says is all there is to know. */
 static int answer_lookup(struct names *n, struct names_lookup *q, const char *prefix,
-                         const char *name, struct index_time time, enum index_answer *answer)
+                         const char *name, struct index_time time, bool exact,
+                         enum index_answer *answer)
 {
 	*answer = index_find(n->index, prefix, name, time, &q->entry);
+	if (*answer == INDEX_FILE && q->entry.attr.size_unknown && !exact) {
+		q->entry = (struct names_entry){0};
+		return 0;
+	}
 	switch (*answer) {
 	case INDEX_FILE:
 	case INDEX_DIRECTORY:
@@ -411,7 +419,8 @@ static void ask_lookup(struct work *work, struct waiter *w, enum index_answer an
 
 	if (!(n->capabilities & STORE_LIST)) {
 		q = only_key(n);
-	} else if (denied(n, w->prefix, false)) {
+	} else if (answer == INDEX_FILE || denied(n, w->prefix, false)) {
+		w->exact = answer == INDEX_FILE;
 		q = single_key(FETCH_HEAD, w->prefix, xstrdup(key));
 	} else if (!n->ordered || !(n->capabilities & STORE_FLAT_LIST)) {
 		q = whole_listing(w->prefix);
@@ -471,7 +480,8 @@ static void decide(struct work *work, struct waiter *w)
 	} else if (w->lookup) {
 		enum index_answer answer;
 
-		result = answer_lookup(n, w->lookup, w->prefix, w->name, time, &answer);
+		result = answer_lookup(n, w->lookup, w->prefix, w->name, time, w->exact,
+		                       &answer);
 		if (result == 0)
 			ask_lookup(work, w, answer);
 	} else {
@@ -728,7 +738,7 @@ int names_lookup(struct names *n, struct names_lookup *q, const char *prefix, co
 	work_init(&work, n);
 	pthread_mutex_lock(&n->lock);
 	time = time_of(n, clock_monotonic(n->clock));
-	result = answer_lookup(n, q, prefix, name, time, &answer);
+	result = answer_lookup(n, q, prefix, name, time, false, &answer);
 	if (result != 0) {
 		pthread_mutex_unlock(&n->lock);
 		return result;

@@ -156,7 +156,11 @@ static enum dialect_verdict folder_classify(const void *config, const struct dia
 {
 	const struct folder_config *c = config;
 	enum dialect_verdict verdict = dialect_classify_status(a->status);
+	size_t path = strcspn(a->location, "?#");
 
+	/* The server's way to say that this is a folder: there is no file of this name. */
+	if (call->op != DIALECT_LIST && verdict == DIALECT_REDIRECT && path && a->location[path - 1] == '/')
+		return DIALECT_NOT_FOUND;
 	/* Servers refuse a method that they do not know in many ways; only one that we cannot
 	 * authenticate with would refuse the GET as well. */
 	if (call->op == DIALECT_LIST && atomic_load_explicit(&c->way, memory_order_relaxed) == WAY_UNKNOWN &&

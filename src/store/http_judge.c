@@ -204,13 +204,11 @@ static enum http_next judge_list(struct http_op *h, int *result)
 	return HTTP_DONE;
 }
 
-enum http_next http_judge(struct http_op *h, bool cancelled, int *result)
+static enum http_next judge_answer(struct http_op *h, int *result)
 {
 	int status = h->net.status;
 
 	h->answer.status = status;
-	if (cancelled)
-		return fail(result, -ECANCELED);
 	if (h->late)
 		return fail(result, -ETIMEDOUT);
 	if (!status)
@@ -222,4 +220,12 @@ enum http_next http_judge(struct http_op *h, bool cancelled, int *result)
 	if (h->kind == HTTP_OP_LIST)
 		return judge_list(h, result);
 	return h->net.error ? judge_network(h, result) : HTTP_DONE;
+}
+
+enum http_next http_judge(struct http_op *h, bool cancelled, int *result)
+{
+	enum http_next next = judge_answer(h, result);
+
+	/* A cancel that comes when all is here already has come too late. */
+	return cancelled && next != HTTP_DONE ? fail(result, -ECANCELED) : next;
 }

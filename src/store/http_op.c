@@ -435,7 +435,8 @@ static void on_done(struct net_request *r)
 	if (next == HTTP_LATER && !may_retry(h, &delay))
 		next = HTTP_FAIL;
 	release_endpoint(h, next == HTTP_LATER || result == -EIO || result == -ETIMEDOUT);
-	http_report_attempt(h, next != HTTP_DONE && next != HTTP_FAIL, next == HTTP_FAIL);
+	http_report_attempt(h, next != HTTP_DONE && next != HTTP_FAIL,
+	                    next == HTTP_FAIL && result != -ECANCELED);
 	switch (next) {
 	case HTTP_DONE:
 		finish(h, 0);

@@ -149,7 +149,7 @@ void http_auth_learn_region(struct http_store *hs, const char *region);
 
 /* ---- http_report.c ---- */
 
-/* An attempt has ended: statistics and the operation log. */
+/* An attempt has ended: statistics and the operation log. One that we cancelled is no error. */
 void http_report_attempt(struct http_op *h, bool retried, bool failed);
 /* The sentence of a final failure goes to op->error and, once, to the log. */
 void http_report_failure(struct http_op *h, int error);

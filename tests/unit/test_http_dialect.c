@@ -516,6 +516,21 @@ START_TEST(files_in_folders)
 }
 END_TEST
 
+START_TEST(a_redirect_to_a_slash_is_a_folder)
+{
+	static const struct http_step steps[] = {
+		{"HTTP/1.1 301 M\r\nLocation: http://127.0.0.1/a%20b/sub/\r\nContent-Length: 0\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"}};
+	struct store_lookup op = {.op.done = note_done, .key = "sub"};
+
+	setup();
+	http_server_script(server, steps, 2);
+	ck_assert_int_eq(wait_for(store_lookup(store, &op)), -ENOENT);
+	ck_assert_uint_eq(http_server_count(server), 1);
+	teardown();
+}
+END_TEST
+
 START_TEST(folders_that_are_no_folders)
 {
 	static const struct http_step steps[] = {
@@ -557,6 +572,7 @@ int main(void)
 	tcase_add_test(tc, folders_of_plain_servers);
 	tcase_add_test(tc, folders_of_dav_servers);
 	tcase_add_test(tc, files_in_folders);
+	tcase_add_test(tc, a_redirect_to_a_slash_is_a_folder);
 	tcase_add_test(tc, folders_that_are_no_folders);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
