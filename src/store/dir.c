@@ -344,6 +344,13 @@ static bool is_network(int fd)
 	return false;
 }
 
+static bool is_read_only(int fd)
+{
+	struct statvfs st;
+
+	return !fstatvfs(fd, &st) && (st.f_flag & ST_RDONLY);
+}
+
 int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct buf *error)
 {
 	struct dir_object *root;
@@ -351,7 +358,7 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 	int fd, r;
 
 	*t = (struct dir_tree){
-		.base = {.ops = &dir_tree_ops, .name = "dir", .read_only = read_only, .descriptors = true},
+		.base = {.ops = &dir_tree_ops, .name = "dir", .descriptors = true},
 		.assume = dir_identity_possible(),
 		.handle_make = dir_handle_make,
 	};
@@ -372,6 +379,8 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 	}
 	t->base.root = &root->base;
 	t->base.network = is_network(fd);
+	/* Then the kernel shall know, and say so before anything reaches us. */
+	t->base.read_only = read_only || is_read_only(fd);
 	for (size_t i = 0; i < DIR_LOCKS; i++)
 		pthread_rwlock_init(&t->size_locks[i], NULL);
 	return 0;

@@ -29,7 +29,7 @@ class Local:
         source = "mem://" if self.kind == "mem" else f"{self.kind}://{self.root}"
         everyone = ["allow_other"] if os.geteuid() == 0 else []
         self.mount = Mount(source, *everyone, *self.options)
-        if everyone and "ro" not in self.options:
+        if everyone and os.access(self.mount.directory, os.W_OK):
             os.chmod(self.mount.directory, 0o755)
 
     def path(self, *parts):
