@@ -112,8 +112,8 @@ static int check_device(struct buf *error)
 		buf_adds(error, "/dev/fuse is missing: load the module with modprobe fuse; a container "
 		                "needs --device /dev/fuse --cap-add SYS_ADMIN");
 	else if (err == EACCES || err == EPERM)
-		buf_addf(error, "/dev/fuse: %s; a container needs --device /dev/fuse --cap-add SYS_ADMIN",
-		         strerror(err));
+		buf_addf(error, "/dev/fuse: %s; its mode should be 666, and a container needs --device "
+		                "/dev/fuse --cap-add SYS_ADMIN", strerror(err));
 	else
 		buf_addf(error, "/dev/fuse: %s", strerror(err));
 	return -err;
