@@ -122,8 +122,8 @@ static int wait_for_daemon(int report, pid_t pid)
 	} else {
 		waitpid(pid, &status, 0);
 		snprintf(line, sizeof(line), "the daemon ended before the mount answered (%s %d)",
-		         WIFSIGNALED(status) ? "signal" : "status",
-		         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+			 WIFSIGNALED(status) ? "signal" : "status",
+			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	}
 	complain(line);
 	return EXIT_MOUNT;
@@ -165,7 +165,8 @@ static void warn_unused(const struct config *config)
 
 	config_list_unused(config, &names);
 	if (names.length)
-		fprintf(stderr, "pailfs: warning: without effect in this version: %s\n", names.data);
+		fprintf(stderr, "pailfs: warning: without effect in this version: %s\n",
+			names.data);
 	buf_release(&names);
 }
 

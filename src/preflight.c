@@ -29,11 +29,13 @@ static int resolve(struct config *c, struct buf *error)
 	switch (err) {
 	case ENOENT:
 		buf_addf(error, "the mount point does not exist; make it with mkdir -p %s",
-		         c->mountpoint);
+			 c->mountpoint);
 		break;
 	case ENOTCONN:
-		buf_addf(error, "a mount whose daemon has gone is in the way; remove it with "
-		                "fusermount3 -u %s", c->mountpoint);
+		buf_addf(error,
+			 "a mount whose daemon has gone is in the way; remove it with "
+			 "fusermount3 -u %s",
+			 c->mountpoint);
 		break;
 	default:
 		buf_adds(error, strerror(err));
@@ -53,8 +55,10 @@ static int check_not_mounted(const struct config *c, struct buf *error)
 		return 0;
 	if (!mountinfo_find(f, c->mountpoint, &m) && !strcmp(m.point, c->mountpoint) &&
 	    !strncmp(m.type, "fuse", 4)) {
-		buf_addf(error, "%s: %s is mounted there already (%s); unmount it with "
-		                "fusermount3 -u %s", c->mountpoint, m.source, m.type, c->mountpoint);
+		buf_addf(error,
+			 "%s: %s is mounted there already (%s); unmount it with "
+			 "fusermount3 -u %s",
+			 c->mountpoint, m.source, m.type, c->mountpoint);
 		err = -EBUSY;
 	}
 	mountinfo_release(&m);
@@ -80,17 +84,21 @@ static int check_directory(const struct config *c, struct buf *error)
 		goto failed;
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..")) {
-			buf_addf(error, "%s: the mount point is not empty (there is ", c->mountpoint);
+			buf_addf(error, "%s: the mount point is not empty (there is ",
+				 c->mountpoint);
 			buf_add_quoted(error, entry->d_name, strlen(entry->d_name), 60);
-			buf_adds(error, "), and a mount would hide that; choose an empty directory");
+			buf_adds(error,
+				 "), and a mount would hide that; choose an empty directory");
 			err = -ENOTEMPTY;
 			break;
 		}
 	closedir(dir);
 	/* fusermount3 refuses what its caller could not write to. */
 	if (!err && geteuid() != 0 && access(c->mountpoint, W_OK)) {
-		buf_addf(error, "%s: only root may mount on a directory that is not the user's own to "
-		                "write; choose another or change its owner", c->mountpoint);
+		buf_addf(error,
+			 "%s: only root may mount on a directory that is not the user's own to "
+			 "write; choose another or change its owner",
+			 c->mountpoint);
 		err = -EACCES;
 	}
 	return err;
@@ -109,11 +117,14 @@ static int check_device(struct buf *error)
 		return 0;
 	}
 	if (err == ENOENT || err == ENODEV || err == ENXIO)
-		buf_adds(error, "/dev/fuse is missing: load the module with modprobe fuse; a container "
-		                "needs --device /dev/fuse --cap-add SYS_ADMIN");
+		buf_adds(error,
+			 "/dev/fuse is missing: load the module with modprobe fuse; a container "
+			 "needs --device /dev/fuse --cap-add SYS_ADMIN");
 	else if (err == EACCES || err == EPERM)
-		buf_addf(error, "/dev/fuse: %s; its mode should be 666, and a container needs --device "
-		                "/dev/fuse --cap-add SYS_ADMIN", strerror(err));
+		buf_addf(error,
+			 "/dev/fuse: %s; its mode should be 666, and a container needs --device "
+			 "/dev/fuse --cap-add SYS_ADMIN",
+			 strerror(err));
 	else
 		buf_addf(error, "/dev/fuse: %s", strerror(err));
 	return -err;
@@ -143,7 +154,7 @@ static int check_helper(const struct config *c, struct buf *error)
 	if (!needed || !access("/usr/bin/fusermount3", X_OK) || in_path("fusermount3"))
 		return 0;
 	buf_adds(error, "fusermount3 is missing, without which only root can mount: install the "
-	                "package fuse3");
+			"package fuse3");
 	return -ENOENT;
 }
 
@@ -162,8 +173,9 @@ static int check_allow_other(const struct config *c, struct buf *error)
 		fclose(f);
 	if (allowed)
 		return 0;
-	buf_adds(error, "allow_other: for users other than root it needs a line user_allow_other in "
-	                "/etc/fuse.conf");
+	buf_adds(error,
+		 "allow_other: for users other than root it needs a line user_allow_other in "
+		 "/etc/fuse.conf");
 	return -EPERM;
 }
 

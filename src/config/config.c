@@ -20,9 +20,9 @@ struct command_line {
 	const char *source, *mountpoint;
 	const char **items; /* the arguments of -o, each a comma separated list */
 	size_t item_count;
-	bool helper;        /* called by mount(8), as mount.pailfs */
-	bool sloppy;        /* mount -s: options that nobody knows are no error */
-	bool fake;          /* mount -f: all but mounting */
+	bool helper; /* called by mount(8), as mount.pailfs */
+	bool sloppy; /* mount -s: options that nobody knows are no error */
+	bool fake;   /* mount -f: all but mounting */
 };
 
 void config_init(struct config *c)
@@ -36,7 +36,8 @@ void config_init(struct config *c)
 	/* The only way to read the umask is to set it. */
 	c->umask = umask(022);
 	umask(c->umask);
-	option_for_each(o) {
+	option_for_each(o)
+	{
 		if (o->initial && option_set(c, o, o->initial, &defaults, &error))
 			abort();
 		if (!o->initial)
@@ -48,8 +49,7 @@ void config_release(struct config *c)
 {
 	struct provenance *from = c->provenance;
 
-	option_for_each(o)
-		option_release(c, o);
+	option_for_each(o) option_release(c, o);
 	for (size_t i = 0; i < option_total(); i++)
 		free(from[i].where);
 	free(from);
@@ -68,8 +68,8 @@ static bool called_as_helper(const char *program)
 	return !strncmp(name ? name + 1 : program, "mount.", 6);
 }
 
-static int short_options(struct config *c, struct command_line *line, int argc, char **argv, int *at,
-                         struct buf *error)
+static int short_options(struct config *c, struct command_line *line, int argc, char **argv,
+			 int *at, struct buf *error)
 {
 	for (const char *s = argv[*at] + 1; *s; s++) {
 		const char *rest = s[1] ? s + 1 : NULL;
@@ -110,7 +110,7 @@ static int short_options(struct config *c, struct command_line *line, int argc, 
 			}
 			if (*s == 'o') {
 				line->items = xrealloc(line->items, line->item_count + 1,
-				                       sizeof(*line->items));
+						       sizeof(*line->items));
 				line->items[line->item_count++] = rest;
 			}
 			return 0;
@@ -143,7 +143,7 @@ static int long_option(struct config *c, const char *arg, struct buf *error)
 }
 
 static int read_arguments(struct config *c, struct command_line *line, int argc, char **argv,
-                          struct buf *error)
+			  struct buf *error)
 {
 	bool options = true;
 	int err;
@@ -175,7 +175,7 @@ static int read_arguments(struct config *c, struct command_line *line, int argc,
 
 /* "a=b,c,d=e\,f": a backslash takes the meaning from a comma or a backslash. */
 static int apply_items(struct config *c, const char *items, const struct command_line *line,
-                       const struct option_layer *layer, struct buf *error)
+		       const struct option_layer *layer, struct buf *error)
 {
 	struct buf item = BUF_INIT;
 	int err = 0;
@@ -256,7 +256,8 @@ static int apply_layers(struct config *c, const struct command_line *line, struc
 		err = config_read_file(c, user, &layer, error);
 	free(user);
 	for (size_t i = 0; i < line->item_count && !err; i++) {
-		const struct option_layer argv_layer = {.number = layer + 1, .where = "command line"};
+		const struct option_layer argv_layer = {.number = layer + 1,
+							.where = "command line"};
 
 		err = apply_items(c, line->items[i], line, &argv_layer, error);
 	}
@@ -273,8 +274,10 @@ int config_parse(struct config *c, int argc, char **argv, struct buf *error)
 		goto out;
 	err = -EINVAL;
 	if (!line.source || !line.mountpoint) {
-		buf_addf(error, "usage: pailfs SOURCE MOUNTPOINT [-o OPTION,...]; %s is missing "
-		                "(pailfs --help says more)", line.source ? "MOUNTPOINT" : "SOURCE");
+		buf_addf(error,
+			 "usage: pailfs SOURCE MOUNTPOINT [-o OPTION,...]; %s is missing "
+			 "(pailfs --help says more)",
+			 line.source ? "MOUNTPOINT" : "SOURCE");
 		goto out;
 	}
 	err = source_check(line.source, error);
@@ -296,8 +299,9 @@ void config_format(const struct config *c, struct buf *out)
 	char *source = source_shown(c->source);
 
 	buf_addf(out, "source = %s  # command line\nmountpoint = %s  # command line\n", source,
-	         c->mountpoint);
-	option_for_each(o) {
+		 c->mountpoint);
+	option_for_each(o)
+	{
 		const struct provenance *from = option_provenance(c, o);
 		size_t i = 0;
 
@@ -317,7 +321,6 @@ void config_format(const struct config *c, struct buf *out)
 
 void config_list_unused(const struct config *c, struct buf *out)
 {
-	option_for_each(o)
-		if ((o->flags & OPTION_UNUSED) && option_provenance(c, o)->layer)
-			buf_addf(out, "%s%s", out->length ? ", " : "", o->name);
+	option_for_each(o) if ((o->flags & OPTION_UNUSED) && option_provenance(c, o)->layer)
+		buf_addf(out, "%s%s", out->length ? ", " : "", o->name);
 }

@@ -23,7 +23,7 @@ struct reading {
 	const char *path;
 	struct option_layer layer; /* its number is that of the section */
 	unsigned line;
-	bool applies;              /* the section's glob matches SOURCE */
+	bool applies; /* the section's glob matches SOURCE */
 	struct buf *error;
 	bool failed;
 };
@@ -106,8 +106,11 @@ static int take_value(void *user, const char *section, const char *name, const c
 
 int config_read_file(struct config *c, const char *path, unsigned *layer, struct buf *error)
 {
-	struct reading r = {.config = c, .path = path, .applies = true, .error = error,
-	                    .layer = {.number = *layer + 1, .file = true}};
+	struct reading r = {.config = c,
+			    .path = path,
+			    .applies = true,
+			    .error = error,
+			    .layer = {.number = *layer + 1, .file = true}};
 	int line;
 
 	r.file = fopen(path, "re");

@@ -25,7 +25,7 @@ static uint64_t read_number(const char *path)
 }
 
 static uint64_t smallest_limit(const char *root, const char *hierarchy, const char *group,
-                               const char *file)
+			       const char *file)
 {
 	char *path = xstrdup(group);
 	uint64_t limit = UINT64_MAX;
@@ -83,7 +83,7 @@ static uint64_t cgroup_limit(const char *root)
 			here = smallest_limit(root, "/sys/fs/cgroup", group, "memory.max");
 		else if (has_controller(controllers, "memory"))
 			here = smallest_limit(root, "/sys/fs/cgroup/memory", group,
-			                      "memory.limit_in_bytes");
+					      "memory.limit_in_bytes");
 		limit = MIN(limit, here);
 	}
 	free(line);

@@ -19,7 +19,7 @@ enum option_type {
 	OPTION_TEXT,  /* char *; one of `words` where there are some */
 	OPTION_PATH,  /* char *; made absolute */
 	OPTION_URLS,  /* char **, NULL-terminated; repeatable, {1...8} expanded */
-	OPTION_RULES, /* struct config_rule *, beside it a size_t; repeatable */
+	OPTION_RULES, /* config.rules and rule_count; repeatable */
 };
 
 enum option_flags {
@@ -43,7 +43,7 @@ struct option {
 	const char *initial; /* the default, read like a user's value; NULL: unset */
 	const char *shown;   /* the default in words, where that says more */
 	const char *argument;
-	const char *help;    /* sentences */
+	const char *help; /* sentences */
 };
 
 struct option_group {
@@ -56,9 +56,9 @@ extern const struct option_group option_groups[];
 extern const size_t option_group_count;
 
 /* The order of the table: groups, and the rows of each. */
-#define option_for_each(o)                                                                   \
-	for (const struct option_group *g_ = option_groups; g_ < option_groups + option_group_count; \
-	     g_++)                                                                               \
+#define option_for_each(o)                                                                         \
+	for (const struct option_group *g_ = option_groups;                                        \
+	     g_ < option_groups + option_group_count; g_++)                                        \
 		for (const struct option *o = g_->options; o < g_->options + g_->count; o++)
 
 /* NULL when there is none of that name (n bytes). */
@@ -82,10 +82,10 @@ struct option_layer {
 
 /* Reads a value; NULL for a bare flag. Returns 0, or -EINVAL with a line in `error`. */
 int option_set(struct config *c, const struct option *o, const char *value,
-               const struct option_layer *layer, struct buf *error);
+	       const struct option_layer *layer, struct buf *error);
 /* `name=value` or `name`, n bytes: an option or a word of mount(8). */
 int option_apply(struct config *c, const char *item, size_t n, const struct option_layer *layer,
-                 struct buf *error);
+		 struct buf *error);
 /* Adds the value as a user would write it; `index` counts a repeatable option's values.
  * Returns false when there is no such value. */
 bool option_format(const struct config *c, const struct option *o, size_t index, struct buf *out);

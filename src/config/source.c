@@ -18,7 +18,8 @@ static const char *check_bucket(const char *rest)
 		return "a bucket's name is missing, as in s3://BUCKET";
 	for (size_t i = 0; i < n; i++)
 		if (!isalnum((unsigned char)rest[i]) && !strchr("._-", rest[i]))
-			return "a bucket's name has letters, digits, dots, dashes and underscores only";
+			return "a bucket's name has letters, digits, dots, dashes and underscores "
+			       "only";
 	return n <= 255 ? NULL : "a bucket's name has at most 255 characters";
 }
 
@@ -46,8 +47,8 @@ static const struct {
 	const char *scheme;
 	const char *(*check)(const char *rest);
 } schemes[] = {
-        {"s3", check_bucket},   {"http", check_host},   {"https", check_host},
-        {"file", check_path},   {"direct", check_path}, {"mem", check_empty},
+	{"s3", check_bucket}, {"http", check_host},   {"https", check_host},
+	{"file", check_path}, {"direct", check_path}, {"mem", check_empty},
 };
 
 /* Bytes up to the host, so that a line about the rest does not show a password. */
@@ -79,8 +80,9 @@ int source_check(const char *source, struct buf *error)
 	if (*source == '/')
 		buf_addf(error, "a source is a URL; write file://%s for a directory", source);
 	else
-		buf_adds(error, "a source is s3://BUCKET[/PREFIX], https://HOST/PATH/, file:///PATH, "
-		                "direct:///PATH or mem://");
+		buf_adds(error,
+			 "a source is s3://BUCKET[/PREFIX], https://HOST/PATH/, file:///PATH, "
+			 "direct:///PATH or mem://");
 	return -EINVAL;
 }
 

@@ -19,11 +19,11 @@ struct unit {
 
 /* The largest first: the first that divides a value is the one that shows it. */
 static const struct unit size_units[] = {
-        {"t", 1ull << 40}, {"g", 1ull << 30}, {"m", 1ull << 20}, {"k", 1ull << 10}, {"", 1}, {NULL},
+	{"t", 1ull << 40}, {"g", 1ull << 30}, {"m", 1ull << 20}, {"k", 1ull << 10}, {"", 1}, {NULL},
 };
 static const struct unit time_units[] = {
-        {"h", 3600 * NS_PER_SECOND}, {"m", 60 * NS_PER_SECOND}, {"s", NS_PER_SECOND},
-        {"ms", NS_PER_MS},           {"", NS_PER_SECOND},       {NULL},
+	{"h", 3600 * NS_PER_SECOND}, {"m", 60 * NS_PER_SECOND}, {"s", NS_PER_SECOND},
+	{"ms", NS_PER_MS},           {"", NS_PER_SECOND},       {NULL},
 };
 
 static const struct unit count_units[] = {{"", 1}, {NULL}};
@@ -179,52 +179,7 @@ static char *absolute_path(const char *value, bool from_file)
 	return path;
 }
 
-/* ---- endpoints ---- */
-
-static int expand_into(const char *pattern, char ***list, size_t *count)
-{
-	const char *open = strchr(pattern, '{'), *s;
-	uint64_t first, last;
-	int err = 0;
-
-	if (!open) {
-		*list = xrealloc(*list, *count + 2, sizeof(**list));
-		(*list)[(*count)++] = xstrdup(pattern);
-		(*list)[*count] = NULL;
-		return 0;
-	}
-	s = open + 1;
-	if (parse_digits(&s, &first) || strncmp(s, "...", 3))
-		return -EINVAL;
-	s += 3;
-	if (parse_digits(&s, &last) || *s != '}' || last < first || last - first >= 1024)
-		return -EINVAL;
-	for (uint64_t i = first; i <= last && !err; i++) {
-		char *one = xasprintf("%.*s%llu%s", (int)(open - pattern), pattern,
-		                      (unsigned long long)i, s + 1);
-
-		err = *count < 1024 ? expand_into(one, list, count) : -EINVAL;
-		free(one);
-	}
-	return err;
-}
-
-int expand_endpoint(const char *pattern, char ***list, size_t *count)
-{
-	const char *host, *slash, *at;
-
-	if (!strncmp(pattern, "http://", 7))
-		host = pattern + 7;
-	else if (!strncmp(pattern, "https://", 8))
-		host = pattern + 8;
-	else
-		return -EINVAL;
-	slash = strchr(host, '/');
-	at = strchr(host, '@');
-	if (!*host || host == slash || (at && (!slash || at < slash)))
-		return -EINVAL;
-	return expand_into(pattern, list, count);
-}
+/* ---- lists ---- */
 
 static int set_urls(char ***list, const char *value, bool replace)
 {
@@ -288,7 +243,7 @@ static const char *wanted(const struct option *o, const struct option_layer *lay
 		return "a size like 512k, 8m or 2g is wanted";
 	case OPTION_TIME:
 		return o->min ? "a time like 500ms, 10s or 1m is wanted, not 0"
-		              : "a time like 500ms, 10s or 1m is wanted";
+			      : "a time like 500ms, 10s or 1m is wanted";
 	case OPTION_MODE:
 		return "octal permissions like 644 are wanted";
 	case OPTION_USER:
@@ -296,7 +251,8 @@ static const char *wanted(const struct option *o, const struct option_layer *lay
 	case OPTION_GROUP:
 		return "there is no such group";
 	case OPTION_PATH:
-		return layer->file ? "a path here must be absolute or begin with ~/" : "a path is wanted";
+		return layer->file ? "a path here must be absolute or begin with ~/"
+				   : "a path is wanted";
 	case OPTION_URLS:
 		return "an http:// or https:// URL without a user or password is wanted";
 	case OPTION_RULES:
@@ -309,7 +265,7 @@ static const char *wanted(const struct option *o, const struct option_layer *lay
 }
 
 static int store_value(struct config *c, const struct option *o, const char *value,
-                       const struct option_layer *layer, bool replace)
+		       const struct option_layer *layer, bool replace)
 {
 	void *at = field(c, o->offset);
 	uint64_t n;
@@ -380,7 +336,7 @@ static int store_value(struct config *c, const struct option *o, const char *val
 }
 
 int option_set(struct config *c, const struct option *o, const char *value,
-               const struct option_layer *layer, struct buf *error)
+	       const struct option_layer *layer, struct buf *error)
 {
 	struct provenance *from = option_provenance(c, o);
 	bool replace = from->layer != layer->number;
@@ -401,7 +357,8 @@ int option_set(struct config *c, const struct option *o, const char *value,
 		}
 		buf_addf(error, ": %s", wanted(o, layer));
 		if (o->max) {
-			const struct unit *units = o->type == OPTION_SIZE ? size_units : count_units;
+			const struct unit *units =
+				o->type == OPTION_SIZE ? size_units : count_units;
 
 			buf_adds(error, ", from ");
 			format_number(o->min, units, error);
@@ -435,7 +392,7 @@ static bool looks_secret(const char *name, size_t n)
 }
 
 int option_apply(struct config *c, const char *item, size_t n, const struct option_layer *layer,
-                 struct buf *error)
+		 struct buf *error)
 {
 	const char *equals = memchr(item, '=', n), *near;
 	size_t length = equals ? (size_t)(equals - item) : n;
@@ -469,9 +426,10 @@ int option_apply(struct config *c, const char *item, size_t n, const struct opti
 	buf_add_quoted(error, item, length, 60);
 	near = option_nearest(item, length);
 	if (looks_secret(item, length))
-		buf_adds(error, ": keys never stand among the options; put them in the environment "
-		                "(AWS_ACCESS_KEY_ID …) or in ~/.aws/credentials and name the profile "
-		                "with -o profile=");
+		buf_adds(error,
+			 ": keys never stand among the options; put them in the environment "
+			 "(AWS_ACCESS_KEY_ID …) or in ~/.aws/credentials and name the profile "
+			 "with -o profile=");
 	else if (length == strlen("remount") && !memcmp(item, "remount", length))
 		buf_adds(error, ": a mount's options cannot be changed; unmount and mount again");
 	else if (near)
@@ -513,7 +471,8 @@ bool option_format(const struct config *c, const struct option *o, size_t index,
 		buf_addf(out, "%u", *(const unsigned *)at);
 		return true;
 	case OPTION_SIZE:
-		if (o->initial && !strcmp(o->initial, "auto") && *(const uint64_t *)at == o->automatic)
+		if (o->initial && !strcmp(o->initial, "auto") &&
+		    *(const uint64_t *)at == o->automatic)
 			buf_adds(out, "auto");
 		else
 			format_number(*(const uint64_t *)at, size_units, out);

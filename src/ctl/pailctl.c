@@ -25,7 +25,7 @@ struct command {
 };
 
 static int ask(const char *name, enum ctl_command command, const char *data, struct buf *out,
-               struct buf *error)
+	       struct buf *error)
 {
 	struct ctl_message *m = xcalloc(1, sizeof(*m));
 	struct target t;
@@ -188,7 +188,7 @@ static int run_umount(char **argv, int argc, struct buf *out, struct buf *error)
 		return err;
 	if (*t.path) {
 		buf_addf(error, "%s: is not a mount point, but lies in the one of %s", argv[lazy],
-		         t.mountpoint);
+			 t.mountpoint);
 		err = -EINVAL;
 	} else {
 		err = unmount(&t, lazy, error);
@@ -207,27 +207,29 @@ static int run_oplog(char **argv, int argc, struct buf *out, struct buf *error)
 	}
 	err = oplog_summary(argv[1], out);
 	if (err == -EBADMSG)
-		buf_addf(error, "%s: ends in the middle or is damaged; the table is of what came before",
-		         argv[1]);
+		buf_addf(error,
+			 "%s: ends in the middle or is damaged; the table is of what came before",
+			 argv[1]);
 	else if (err)
 		buf_addf(error, "%s: %s", argv[1], strerror(-err));
 	return err;
 }
 
 static const struct command commands[] = {
-        {"stat", "[--raw] [MOUNTPOINT]", 0, 2, run_stat,
-         "what was asked of the store and moved; --raw: all statistics"},
-        {"why", "FILE", 1, 1, run_why, "what the read engine saw and chose for a file"},
-        {"policy", "FILE [auto|sequential|ranged]", 1, 2, run_policy,
-         "show or set how a file is read"},
-        {"refresh", "[PATH]", 0, 1, run_refresh, "forget what is believed of names below PATH"},
-        {"flush", "[MOUNTPOINT]", 0, 1, run_flush, "wait until all that was written is stored"},
-        {"set-range", "FILE OFFSET < BYTES", 2, 2, run_set_range,
-         "write bytes inside a file, which it never extends or creates"},
-        {"config", "[MOUNTPOINT]", 0, 1, run_config, "every option, its value, and where it is from"},
-        {"umount", "[-l] MOUNTPOINT", 1, 2, run_umount,
-         "flush, unmount, wait for the daemon to end; -l: even when in use"},
-        {"oplog", "summary FILE", 2, 2, run_oplog, "counts and times of an operation log"},
+	{"stat", "[--raw] [MOUNTPOINT]", 0, 2, run_stat,
+	 "what was asked of the store and moved; --raw: all statistics"},
+	{"why", "FILE", 1, 1, run_why, "what the read engine saw and chose for a file"},
+	{"policy", "FILE [auto|sequential|ranged]", 1, 2, run_policy,
+	 "show or set how a file is read"},
+	{"refresh", "[PATH]", 0, 1, run_refresh, "forget what is believed of names below PATH"},
+	{"flush", "[MOUNTPOINT]", 0, 1, run_flush, "wait until all that was written is stored"},
+	{"set-range", "FILE OFFSET < BYTES", 2, 2, run_set_range,
+	 "write bytes inside a file, which it never extends or creates"},
+	{"config", "[MOUNTPOINT]", 0, 1, run_config,
+	 "every option, its value, and where it is from"},
+	{"umount", "[-l] MOUNTPOINT", 1, 2, run_umount,
+	 "flush, unmount, wait for the daemon to end; -l: even when in use"},
+	{"oplog", "summary FILE", 2, 2, run_oplog, "counts and times of an operation log"},
 };
 
 /* Commands to come, so that who reads of them elsewhere is told. */

@@ -66,7 +66,7 @@ static void add_requests(const char *text, struct buf *out)
 }
 
 static void add_moved(const char *text, const char *title, const char *name, const char *face_name,
-                      const char *face, struct buf *out)
+		      const char *face, struct buf *out)
 {
 	double store = sum(text, name, ""), files = sum(text, face_name, "");
 
@@ -96,10 +96,10 @@ void summarize_stats(const char *text, struct buf *out)
 	double misses = sum(text, "pailfs_cache_misses_total", "");
 
 	add_requests(text, out);
-	add_moved(text, "received    ", "pailfs_store_received_bytes_total", "pailfs_read_bytes_total",
-	          " for reads of ", out);
-	add_moved(text, "sent        ", "pailfs_store_sent_bytes_total", "pailfs_written_bytes_total",
-	          " for writes of ", out);
+	add_moved(text, "received    ", "pailfs_store_received_bytes_total",
+		  "pailfs_read_bytes_total", " for reads of ", out);
+	add_moved(text, "sent        ", "pailfs_store_sent_bytes_total",
+		  "pailfs_written_bytes_total", " for writes of ", out);
 	add_mean(text, "first byte  ", "pailfs_store_first_byte_seconds", out);
 	add_mean(text, "request     ", "pailfs_store_request_seconds", out);
 	add_mean(text, "read        ", "pailfs_fuse_read_seconds", out);
@@ -108,6 +108,6 @@ void summarize_stats(const char *text, struct buf *out)
 	add_bytes(out, sum(text, "pailfs_memory_bytes", ""));
 	buf_adds(out, " of ");
 	add_bytes(out, sum(text, "pailfs_memory_limit_bytes", ""));
-	buf_addf(out, "\nfiles       %.0f open, %.0f names known\n", sum(text, "pailfs_open_files", ""),
-	         sum(text, "pailfs_names_entries", ""));
+	buf_addf(out, "\nfiles       %.0f open, %.0f names known\n",
+		 sum(text, "pailfs_open_files", ""), sum(text, "pailfs_names_entries", ""));
 }

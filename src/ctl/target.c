@@ -67,7 +67,8 @@ int target_find(const char *name, struct target *out, struct buf *error)
 	free(path);
 	if (found)
 		return 0;
-	buf_addf(error, "%s: %s", name, err == -ENOTTY ? "is not in a pailfs mount" : strerror(-err));
+	buf_addf(error, "%s: %s", name,
+		 err == -ENOTTY ? "is not in a pailfs mount" : strerror(-err));
 	return err;
 }
 
@@ -90,7 +91,7 @@ static int open_file(const struct target *t, const char *file, struct buf *error
 		buf_addf(error, "%s: is not a pailfs mount", t->mountpoint);
 	else if (err == ENOTCONN)
 		buf_addf(error, "%s: its daemon has gone; remove the mount with fusermount3 -u %s",
-		         t->mountpoint, t->mountpoint);
+			 t->mountpoint, t->mountpoint);
 	else
 		buf_addf(error, "%s/%s: %s", t->mountpoint, file, strerror(err));
 	return -err;
@@ -122,7 +123,7 @@ int target_ask(const struct target *t, struct ctl_message *m, struct buf *error)
 	buf_addf(error, "%s%s%s: ", t->mountpoint, *t->path ? "/" : "", t->path);
 	if (err || !m->length)
 		buf_adds(error, err == -EPROTO ? "pailctl and the mount are of different versions"
-		                               : strerror(err ? -err : -m->result));
+					       : strerror(err ? -err : -m->result));
 	else
 		buf_add_quoted(error, m->data, strnlen(m->data, m->length), sizeof(m->data));
 	return err ? err : m->result;

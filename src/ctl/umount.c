@@ -63,8 +63,10 @@ static int detach(const char *mountpoint, bool lazy, struct buf *error)
 	else
 		err = run_fusermount(mountpoint, lazy);
 	if (err == -EBUSY)
-		buf_addf(error, "%s: is in use; fuser -vm %s shows by whom, and pailctl umount -l "
-		                "detaches it all the same", mountpoint, mountpoint);
+		buf_addf(error,
+			 "%s: is in use; fuser -vm %s shows by whom, and pailctl umount -l "
+			 "detaches it all the same",
+			 mountpoint, mountpoint);
 	else if (err == -ENOENT && geteuid() != 0)
 		buf_adds(error, "fusermount3 is missing: install the package fuse3");
 	else if (err)
@@ -83,7 +85,7 @@ static int wait_for(int daemon, const char *mountpoint, struct buf *error)
 	if (n > 0)
 		return 0;
 	buf_addf(error, "%s: is unmounted, but its daemon has not ended yet; its log tells why",
-	         mountpoint);
+		 mountpoint);
 	return -ETIMEDOUT;
 }
 

@@ -34,7 +34,8 @@ static int set_range(struct fs *fs, const struct ctl_message *m)
 	if (err)
 		goto out;
 	/* tree_set_range() holds each part to the value's size as it is then. */
-	err = range_fits(m, st.st_size) ? tree_set_range(h, (off_t)m->offset, m->data, m->length) : -EINVAL;
+	err = range_fits(m, st.st_size) ? tree_set_range(h, (off_t)m->offset, m->data, m->length)
+					: -EINVAL;
 	tree_close(h);
 	id = !err && m->length ? inode_known(t, &st) : 0;
 	if (id)

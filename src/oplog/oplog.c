@@ -32,7 +32,7 @@
 #define COMPRESSION 3
 
 static const char header[] = "idx\tthread\top\tclient_id\tn_objects\tbytes\tendpoint\tfile\terror\t"
-                             "start\tfirst_byte\tend\tduration_ns\n";
+			     "start\tfirst_byte\tend\tduration_ns\n";
 
 enum { OP, ENDPOINT, FILE_NAME, ERROR_TEXT, STRINGS };
 
@@ -55,19 +55,25 @@ struct oplog {
 
 	/* The writer's. */
 	struct buf queues[2];
-	ZSTD_CCtx *compressor;    /* NULL: plain text */
-	uint64_t index;           /* of the next line */
+	ZSTD_CCtx *compressor; /* NULL: plain text */
+	uint64_t index;        /* of the next line */
 	char client[9];
-	bool failed;              /* a failed write was logged */
+	bool failed; /* a failed write was logged */
 };
 
 void oplog_add(struct oplog *o, const struct oplog_entry *e)
 {
 	static const size_t limits[STRINGS] = {
-	        [OP] = 32, [ENDPOINT] = 512, [FILE_NAME] = 4096, [ERROR_TEXT] = 200,
+		[OP] = 32,
+		[ENDPOINT] = 512,
+		[FILE_NAME] = 4096,
+		[ERROR_TEXT] = 200,
 	};
 	const char *strings[STRINGS] = {
-	        [OP] = e->op, [ENDPOINT] = e->endpoint, [FILE_NAME] = e->file, [ERROR_TEXT] = e->error,
+		[OP] = e->op,
+		[ENDPOINT] = e->endpoint,
+		[FILE_NAME] = e->file,
+		[ERROR_TEXT] = e->error,
 	};
 	struct record r = {.entry = *e};
 	size_t before, total = sizeof(r);
@@ -106,7 +112,7 @@ static void add_time(struct buf *out, int64_t ns)
 
 	gmtime_r(&t.tv_sec, &tm);
 	buf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%09ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
-	         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec);
+		 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, t.tv_nsec);
 }
 
 static const char *add_text(struct buf *out, const char *s, size_t n)
@@ -118,14 +124,14 @@ static const char *add_text(struct buf *out, const char *s, size_t n)
 
 /* Adds a record as a line; returns the end of its strings. */
 static const char *add_line(struct oplog *o, struct buf *out, const struct record *r,
-                            const char *strings)
+			    const char *strings)
 {
 	const struct oplog_entry *e = &r->entry;
 
 	buf_addf(out, "%llu\t%u\t", (unsigned long long)o->index++, e->thread);
 	strings = add_text(out, strings, r->lengths[OP]);
 	buf_addf(out, "%s\t%llu\t%llu\t", o->client, (unsigned long long)e->objects,
-	         (unsigned long long)e->bytes);
+		 (unsigned long long)e->bytes);
 	strings = add_text(out, strings, r->lengths[ENDPOINT]);
 	strings = add_text(out, strings, r->lengths[FILE_NAME]);
 	strings = add_text(out, strings, r->lengths[ERROR_TEXT]);
@@ -164,7 +170,7 @@ static int write_batch(struct oplog *o, const struct buf *text)
 		return write_all(o->fd, text->data, text->length);
 	buf_reserve(&frame, ZSTD_compressBound(text->length));
 	n = ZSTD_compress2(o->compressor, frame.data, ZSTD_compressBound(text->length), text->data,
-	                   text->length);
+			   text->length);
 	err = ZSTD_isError(n) ? -EIO : write_all(o->fd, frame.data, n);
 	buf_release(&frame);
 	return err;
@@ -188,8 +194,10 @@ static void drain(struct oplog *o, struct buf *queue)
 	if (err) {
 		stats_add(o->stats, STAT_OPLOG_DROPPED, (int64_t)(o->index - first));
 		if (!o->failed)
-			log_error(LOG_MAIN, "oplog: %s; lines are dropped and counted in "
-			                    "pailfs_oplog_dropped_total", strerror(-err));
+			log_error(LOG_MAIN,
+				  "oplog: %s; lines are dropped and counted in "
+				  "pailfs_oplog_dropped_total",
+				  strerror(-err));
 		o->failed = true;
 	}
 	buf_release(&text);

@@ -14,7 +14,18 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 
-enum { OP = 2, BYTES = 5, ENDPOINT, FILE_NAME, ERROR_TEXT, START, FIRST_BYTE, END, DURATION, COLUMNS };
+enum {
+	OP = 2,
+	BYTES = 5,
+	ENDPOINT,
+	FILE_NAME,
+	ERROR_TEXT,
+	START,
+	FIRST_BYTE,
+	END,
+	DURATION,
+	COLUMNS
+};
 
 struct times {
 	int64_t *ns;
@@ -202,11 +213,11 @@ static void format_group(const struct group *g, struct buf *out)
 	qsort(whole.ns, whole.count, sizeof(*whole.ns), compare_times);
 	qsort(first.ns, first.count, sizeof(*first.ns), compare_times);
 	buf_addf(out, "%-10s %9llu %7llu", g->op, (unsigned long long)g->requests,
-	         (unsigned long long)g->errors);
+		 (unsigned long long)g->errors);
 	add_bytes(out, g->bytes);
 	buf_addf(out, " %9.2f %9.2f %9.2f %9.2f %9.2f  %s\n", percentile(&first, 50),
-	         percentile(&whole, 50), percentile(&whole, 90), percentile(&whole, 99),
-	         percentile(&whole, 100), g->endpoint);
+		 percentile(&whole, 50), percentile(&whole, 90), percentile(&whole, 99),
+		 percentile(&whole, 100), g->endpoint);
 }
 
 int oplog_summary(const char *path, struct buf *out)
@@ -221,12 +232,12 @@ int oplog_summary(const char *path, struct buf *out)
 	if (!f)
 		return -errno;
 	compressed = fread(magic, 1, sizeof(magic), f) == sizeof(magic) &&
-	             !memcmp(magic, "\x28\xb5\x2f\xfd", sizeof(magic));
+		     !memcmp(magic, "\x28\xb5\x2f\xfd", sizeof(magic));
 	rewind(f);
 	err = compressed ? read_compressed(f, &s, &text) : read_plain(f, &s, &text);
 	take_lines(&s, &text, true);
-	buf_addf(out, "%-10s %9s %7s %13s %9s %9s %9s %9s %9s  %s\n", "operation", "requests", "errors",
-	         "bytes", "first ms", "p50 ms", "p90 ms", "p99 ms", "max ms", "endpoint");
+	buf_addf(out, "%-10s %9s %7s %13s %9s %9s %9s %9s %9s  %s\n", "operation", "requests",
+		 "errors", "bytes", "first ms", "p50 ms", "p90 ms", "p99 ms", "max ms", "endpoint");
 	for (size_t i = 0; i < s.count; i++) {
 		format_group(&s.groups[i], out);
 		free(s.groups[i].op);
@@ -235,7 +246,8 @@ int oplog_summary(const char *path, struct buf *out)
 		free(s.groups[i].first_bytes.ns);
 	}
 	if (s.unknown)
-		buf_addf(out, "%llu lines are not of an operation log\n", (unsigned long long)s.unknown);
+		buf_addf(out, "%llu lines are not of an operation log\n",
+			 (unsigned long long)s.unknown);
 	free(s.groups);
 	buf_release(&text);
 	fclose(f);

@@ -196,6 +196,8 @@ static const struct {
         {"pailfs s3://b /m -o endpoint=h:80", "http:// or https://"},
         {"pailfs s3://b /m -o endpoint=http://h{1...x}/", "http:// or https://"},
         {"pailfs s3://b /m -o endpoint=http://h{8...1}/", "http:// or https://"},
+        {"pailfs s3://b /m -o endpoint=http://h{1...999999999999}/", "http:// or https://"},
+        {"pailfs s3://b /m -o endpoint=http://h{1...99}{1...99}/", "http:// or https://"},
         {"pailfs s3://b /m -o remount,ro", "unmount and mount again"},
         {"pailfs s3://b /m -o memory", "memory: a size"},
         {"pailfs s3://b /m -o memory=1", "from 8m to 1t"},
