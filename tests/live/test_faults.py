@@ -72,9 +72,11 @@ def test_trouble_that_passes(faultproxy, troubled, trouble):
         compare(mount, name)
     if "delay_ms" not in PASSING[trouble]:
         assert int(faultproxy.get()["faults"]) > 0
-        # What was answered or broken off with an error was sent again, and counted.
         delta = mount.stats() - before
-        assert delta.requests("get", "retry") > 0
+        if "reset" not in PASSING[trouble]:
+            # What was answered with an error was sent again, and counted; after the reset of
+            # a kept connection curl sends again by itself.
+            assert delta.requests("get", "retry") > 0
         assert delta.requests("get", "error") == 0
 
 
@@ -280,7 +282,8 @@ def test_200_instead_of_206(bent):
     server, path, _ = bent
     server.bend = {"status": 200}
     error, seconds = read_error(path)
-    assert error in (0, errno.EIO) and seconds < 10
+    # Read as "If-Range did not hold", it means that the file has changed.
+    assert error in (0, errno.EIO, errno.ESTALE) and seconds < 10
     if error == 0:
         assert path.read_bytes() == BODY
 
