@@ -16,7 +16,8 @@ struct read_request {
 	struct parked parked;
 	struct reader_request read;
 	struct node *node;
-	struct reader *reader;     /* counted: the node may move on meanwhile */
+	struct reader *reader;     /* counted, until an interrupt cannot come any more */
+	struct reader *previous;   /* the one before the node moved on, likewise */
 	struct names_lookup names; /* to find the version to move on to */
 	size_t size;
 	off_t offset;
@@ -124,7 +125,21 @@ static void read_finish(struct read_request *r, int result);
 
 static void read_free(struct parked *p)
 {
-	free(container_of(p, struct read_request, parked));
+	struct read_request *r = container_of(p, struct read_request, parked);
+
+	reader_unref(r->reader);
+	reader_unref(r->previous);
+	free(r);
+}
+
+/* At the mount's end, when no thread starts reads any more: who waits for a silent server is
+ * told now, not when its time is up. */
+static void read_interrupt(struct parked *p)
+{
+	struct read_request *r = container_of(p, struct read_request, parked);
+
+	if (r->read.reader)
+		reader_interrupt(&r->read);
 }
 
 static void read_done(struct reader_request *q, int result)
@@ -162,7 +177,6 @@ static void read_end(struct read_request *r, int error)
 		stats_add(fs->c.stats, STAT_READ_BYTES, (int64_t)range_length(r->read.range));
 		reader_done(&r->read);
 	}
-	reader_unref(r->reader);
 	node_put(nodes_of(fs), r->node);
 	parked_unref(&r->parked);
 }
@@ -219,7 +233,7 @@ static void moved_on(struct names_lookup *q, int result)
 		fuse_lowlevel_notify_inval_inode(fs->session, node->id, -1, 0);
 		reader_destroy(old);
 	}
-	reader_unref(r->reader);
+	r->previous = r->reader;
 	read_start(r);
 }
 
@@ -275,6 +289,9 @@ void bucket_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
 	memset(&r->parked, 0, sizeof(r->parked));
 	memset(&r->names, 0, sizeof(r->names));
 	r->parked.destroy = read_free;
+	r->parked.interrupt = read_interrupt;
+	r->read.reader = NULL;
+	r->reader = r->previous = NULL;
 	r->node = node;
 	r->size = size;
 	r->offset = offset;

@@ -45,6 +45,7 @@ struct fs {
 	pthread_mutex_t parked_lock;
 	pthread_cond_t parked_gone;
 	struct list parked;          /* parked_lock; struct parked.link */
+	size_t parked_count;         /* parked_lock; those with a reference left */
 	bool stopping;               /* parked_lock; nothing more is parked for long */
 };
 
@@ -79,7 +80,7 @@ struct parked {
 void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible);
 void unpark(struct parked *p);
 void parked_unref(struct parked *p);
-/* Interrupts what is parked and waits until all of it has been answered. */
+/* Interrupts what is parked and waits until all of it has been answered and freed. */
 void parked_drain(struct fs *fs);
 
 /* The kernel forgets this name (from the dispatch thread, never from one that serves). */

@@ -44,6 +44,7 @@ void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible)
 	atomic_init(&p->interrupt_posted, false);
 	pthread_mutex_lock(&fs->parked_lock);
 	list_append(&fs->parked, &p->link);
+	fs->parked_count++;
 	pthread_mutex_unlock(&fs->parked_lock);
 	/* Runs on_interrupt at once when the interrupt came first. */
 	if (interruptible)
@@ -58,14 +59,18 @@ void unpark(struct parked *p)
 		fuse_req_interrupt_func(p->req, NULL, NULL);
 	scoped_lock(&fs->parked_lock);
 	list_remove(&p->link);
-	if (list_empty(&fs->parked))
-		pthread_cond_broadcast(&fs->parked_gone);
 }
 
 void parked_unref(struct parked *p)
 {
-	if (atomic_fetch_sub(&p->refs, 1) == 1)
-		p->destroy(p);
+	struct fs *fs = p->fs;
+
+	if (atomic_fetch_sub(&p->refs, 1) != 1)
+		return;
+	p->destroy(p);
+	scoped_lock(&fs->parked_lock);
+	if (--fs->parked_count == 0)
+		pthread_cond_broadcast(&fs->parked_gone);
 }
 
 void parked_drain(struct fs *fs)
@@ -76,7 +81,8 @@ void parked_drain(struct fs *fs)
 	fs->stopping = true;
 	list_for_each(p, &fs->parked, link)
 		post_interrupt(p);
-	while (!list_empty(&fs->parked))
+	/* Until the last is gone, not only unparked: the thread that answers still needs us. */
+	while (fs->parked_count)
 		pthread_cond_wait(&fs->parked_gone, &fs->parked_lock);
 	pthread_mutex_unlock(&fs->parked_lock);
 }
