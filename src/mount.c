@@ -219,12 +219,12 @@ static void take_down(struct stack *s)
 	oplog_close(s->oplog);
 }
 
-/* What the mount asked and moved, in a line. */
+/* What the mount asked and moved, in a line that no log_level hides. */
 static void log_summary(const struct stack *s)
 {
 	const struct stats *t = s->stats;
 
-	log_info(LOG_MAIN, "%s: unmounted; sent %lld GET, %lld LIST and %lld HEAD requests, received %lld "
+	log_write(LOG_LEVEL_INFO, LOG_MAIN, "%s: unmounted; sent %lld GET, %lld LIST and %lld HEAD requests, received %lld "
 	         "bytes, answered reads with %lld and took writes of %lld",
 	         s->config->mountpoint, (long long)stats_get(t, STAT_REQ_GET_OK),
 	         (long long)stats_get(t, STAT_REQ_LIST_OK), (long long)stats_get(t, STAT_REQ_HEAD_OK),
