@@ -75,10 +75,25 @@ static void control_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_inf
 	fuse_reply_attr(req, &st, 1);
 }
 
+/* The text of an open file. A reader may close it as soon as the kernel has the bytes of its
+ * last reply, while the thread that sent it is still on its way back: so it is counted. */
+struct control_text {
+	atomic_uint refs;
+	struct buf text;
+};
+
+static void control_text_unref(struct control_text *t)
+{
+	if (atomic_fetch_sub(&t->refs, 1) > 1)
+		return;
+	buf_release(&t->text);
+	free(t);
+}
+
 static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	const struct control_file *f = file_of(ino);
-	struct buf *text;
+	struct control_text *t;
 
 	if (!f) {
 		fuse_reply_err(req, EISDIR);
@@ -88,11 +103,12 @@ static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 		fuse_reply_err(req, EACCES);
 		return;
 	}
-	text = xmalloc(sizeof(*text));
-	buf_init(text);
+	t = xmalloc(sizeof(*t));
+	atomic_init(&t->refs, 1);
+	buf_init(&t->text);
 	if (f->format)
-		f->format(fs_of(req), text);
-	fi->fh = (uintptr_t)text;
+		f->format(fs_of(req), &t->text);
+	fi->fh = (uintptr_t)t;
 	fi->direct_io = 1; /* its size is not known before it is read */
 	fi->noflush = 1;
 	fuse_reply_open(req, fi);
@@ -100,18 +116,17 @@ static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 
 static void control_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	const struct buf *text = (const struct buf *)(uintptr_t)fi->fh;
-	size_t from = MIN((size_t)offset, text->length);
+	struct control_text *t = (struct control_text *)(uintptr_t)fi->fh;
+	size_t from = MIN((size_t)offset, t->text.length);
 
-	fuse_reply_buf(req, text->data + from, MIN(size, text->length - from));
+	atomic_fetch_add(&t->refs, 1);
+	fuse_reply_buf(req, t->text.data + from, MIN(size, t->text.length - from));
+	control_text_unref(t);
 }
 
 static void control_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct buf *text = (struct buf *)(uintptr_t)fi->fh;
-
-	buf_release(text);
-	free(text);
+	control_text_unref((struct control_text *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 

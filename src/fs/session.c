@@ -14,6 +14,7 @@
 /* INIT offers 128 KiB and can only lower it, but requests of 1 MiB read half as much faster. */
 #define KERNEL_READAHEAD_KIB 1024
 
+__attribute__((format(printf, 2, 0)))
 static void log_fuse(enum fuse_log_level level, const char *format, va_list ap)
 {
 	struct buf line = BUF_INIT;

@@ -373,8 +373,8 @@ START_TEST(dav_that_is_hostile)
 	static const char *const bad[] = {
 		"", "<html/>", "<multistatus><response>",
 		"<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;\">]><multistatus>&b;</multistatus>",
-		"<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a>"
-		"</a></a></a></a></a></a></a></a></a>",
+		("<a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a></a></a></a></a></a></a></a></a></a>"
+		 "</a></a></a></a></a></a></a></a></a>"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
