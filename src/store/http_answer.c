@@ -125,45 +125,40 @@ enum answer_check answer_check_get(const struct dialect_call *call, const struct
                                    const char **why)
 {
 	const struct store_attr *pinned = call->version;
-	uint64_t end = call->offset + call->length;
 	bool size_known = pinned && !pinned->size_unknown;
+	/* One entity tag with two sizes is a server in confusion, not another version. */
+	enum answer_check resized = pinned && pinned->etag[0] && a->attr.etag[0] ? ANSWER_WRONG
+	                                                                         : ANSWER_CHANGED;
 
-	*why = "";
-	if (pinned && !same_version(pinned, a)) {
-		*why = "another version answered";
+	*why = "another version answered";
+	if (pinned && !same_version(pinned, a))
 		return ANSWER_CHANGED;
-	}
+	*why = "the size is another";
 	if (a->status == 200) {
 		if (size_known && a->content_length != DIALECT_UNKNOWN &&
-		    a->content_length != pinned->size) {
-			*why = "the size is another";
-			return ANSWER_CHANGED;
-		}
-		/* A server may answer so when all was asked for. */
-		if (call->offset == 0 && a->content_length == call->length)
-			return ANSWER_GOOD;
+		    a->content_length != pinned->size)
+			return resized;
 		*why = "the whole file came instead of the range";
-		return ANSWER_IGNORED_RANGE;
+		/* A server may answer so when all was asked for. */
+		if (call->offset != 0 || a->content_length != call->length)
+			return ANSWER_IGNORED_RANGE;
+		*why = "";
+		return ANSWER_GOOD;
 	}
-	if (a->status != 206) {
-		*why = "neither 206 nor 200";
+	if (size_known && a->range_total != DIALECT_UNKNOWN && a->range_total != pinned->size)
+		return resized;
+	*why = "neither 206 nor 200";
+	if (a->status != 206)
 		return ANSWER_WRONG;
-	}
-	if (!a->has_range || a->range_start == DIALECT_UNKNOWN) {
-		*why = "no usable Content-Range";
+	*why = "no usable Content-Range";
+	if (!a->has_range || a->range_start == DIALECT_UNKNOWN)
 		return ANSWER_WRONG;
-	}
-	if (size_known && a->range_total != DIALECT_UNKNOWN && a->range_total != pinned->size) {
-		*why = "the size is another";
-		return ANSWER_CHANGED;
-	}
-	if (a->range_start != call->offset || a->range_end != end) {
-		*why = "the Content-Range is not the one asked for";
+	*why = "the Content-Range is not the one asked for";
+	if (a->range_start != call->offset || a->range_end != call->offset + call->length)
 		return ANSWER_WRONG;
-	}
-	if (a->content_length != DIALECT_UNKNOWN && a->content_length != call->length) {
-		*why = "Content-Length and Content-Range disagree";
+	*why = "Content-Length and Content-Range disagree";
+	if (a->content_length != DIALECT_UNKNOWN && a->content_length != call->length)
 		return ANSWER_WRONG;
-	}
+	*why = "";
 	return ANSWER_GOOD;
 }

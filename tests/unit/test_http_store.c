@@ -291,7 +291,11 @@ static const struct fault faults[] = {
 	{"204 is no answer", {{"HTTP/1.1 204 No Content\r\n\r\n"}, {GOOD}}, 0, 2},
 	{"another ETag", {{"HTTP/1.1 206 P\r\nETag: \"v2\"\r\nContent-Range: bytes 4-13/20\r\n"
 	                   "Content-Length: 10\r\n\r\nABCDEFGHIJ"}}, -ESTALE, 1},
-	{"another size", {{HEAD_206("4-13/21", "10") "456789abcd"}}, -ESTALE, 1},
+	{"another size", {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/21\r\nContent-Length: 10\r\n\r\n"
+	                   "456789abcd"}}, -ESTALE, 1},
+	{"another size under the same tag", {{HEAD_206("4-13/21", "10") "456789abcd"}, {GOOD}}, 0, 2},
+	{"a part with status 200", {{"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n"
+	                             "456789abcd"}, {GOOD}}, 0, 2},
 	{"200 of another size", {{"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n012"}}, -ESTALE, 1},
 	{"200 for ever", {{"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n0123456789abcdefghij"}}, -EIO, 0,
 	 NULL, "Range"},
