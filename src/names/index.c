@@ -27,14 +27,16 @@
 #include "pailfs/base/xalloc.h"
 
 #define NAME_LENGTH_MAX 255 /* of a component; M1 */
+#define SPANS_KEPT 8        /* of a directory in use, however large they are */
 #define LOOK_AHEAD_SPANS 2  /* how far index_read looks for the next gap */
 
 struct span {
 	struct place from, to; /* from < to; the memory is the span's */
 	uint64_t time;
+	uint64_t number;       /* grows from span to span as they are learnt */
 	struct page *page;     /* counted */
 	size_t first, count;   /* its records that stand in here */
-	size_t hidden;         /* keys in here that cannot be shown */
+	size_t hidden;         /* children in here that cannot be shown */
 };
 
 struct directory {
@@ -47,7 +49,7 @@ struct directory {
 	uint64_t token_time;
 	char *hidden_example;
 	size_t hidden_told;
-	uint64_t walked;
+	struct index_notes notes;
 	struct list used;      /* in index.used */
 	UT_hash_handle hh;
 };
@@ -58,6 +60,7 @@ struct index {
 	struct directory *directories; /* by prefix */
 	struct list used;              /* most recently used first */
 	size_t names, weight;          /* records in spans; the same with spans and directories */
+	uint64_t spans_made;
 };
 
 /* ---- places ---- */
@@ -162,6 +165,7 @@ static struct span span_slice(struct index *ix, const struct span *s, const stru
 		.from = place_dup(from),
 		.to = place_dup(to),
 		.time = s->time,
+		.number = s->number,
 		.page = page_ref(s->page),
 	};
 	size_t last = s->first + s->count, end = last;
@@ -268,6 +272,52 @@ void index_destroy(struct index *ix)
 	free(ix);
 }
 
+/* The span that knows about a key, or NULL, and the key's record, or NULL. */
+static const struct span *find_key(const struct directory *d, const char *key, size_t length,
+                                   const struct record **record)
+{
+	struct place at = {(char *)key, length};
+	size_t i = directory_span_at(d, &at), n;
+	const struct span *s;
+
+	*record = NULL;
+	if (i == d->span_count || place_compare(&d->spans[i].from, &at) > 0)
+		return NULL;
+	s = &d->spans[i];
+	n = page_find(s->page, key, length);
+	if (n >= s->first && n < s->first + s->count) {
+		const struct record *r = &s->page->records[n];
+
+		if (!key_compare(page_key(s->page, r), r->key_length, key, length))
+			*record = r;
+	}
+	return s;
+}
+
+/* Puts what is known of one key: a record (attr) or its absence; `forget`: nothing. */
+static void set_key(struct index *ix, struct directory *d, const char *key, size_t length,
+                    const struct store_attr *attr, uint64_t time, bool forget)
+{
+	struct place from = place_copy(key, length), to = place_behind(key, length);
+	struct page_builder builder;
+	struct span span = {.time = time, .number = ix->spans_made++};
+
+	if (!forget) {
+		page_builder_init(&builder, &ix->strings);
+		if (attr)
+			page_builder_add(&builder, key, length, attr);
+		span.page = page_builder_finish(&builder);
+		span.count = span.page->count;
+		span.from = place_dup(&from);
+		span.to = place_dup(&to);
+		count_names(ix, span.count, 0);
+		ix->weight++;
+	}
+	directory_cut(ix, d, &from, &to, forget ? NULL : &span);
+	free(from.data);
+	free(to.data);
+}
+
 /* ---- learning ---- */
 
 struct feeding {
@@ -330,6 +380,8 @@ static struct place feeding_to(const struct feeding *f, size_t length, bool last
 		if (!last)
 			return (struct place){NULL, 0};
 		e = &f->entries[f->count - 1];
+		if (e->key_length == length)
+			return place_copy("", 0); /* the directory's own marker */
 		return place_behind(e->key + length,
 		                    child_length(e->key + length, e->key_length - length));
 	}
@@ -346,6 +398,7 @@ static void feed_directory(struct feeding *f, const char *prefix, size_t length,
 	struct page_builder builder;
 	struct span span = {
 		.time = f->page->time,
+		.number = ix->spans_made++,
 		.hidden = length == f->base ? f->page->unusable : 0,
 	};
 	const char *hidden = NULL;
@@ -366,7 +419,9 @@ static void feed_directory(struct feeding *f, const char *prefix, size_t length,
 		       !memcmp(f->entries[next].key + length, key, child))
 			next++;
 		if (!name_usable(key, child - directory)) {
-			span.hidden += next - i;
+			/* Counted before if the page begins below it. */
+			span.hidden += f->from.length <= length + child ||
+			               memcmp(f->from.data, e->key, length + child);
 			hidden = key;
 			hidden_length = child;
 			continue;
@@ -396,6 +451,41 @@ static void feed_directory(struct feeding *f, const char *prefix, size_t length,
 		span_release(ix, &span);
 }
 
+/* The directories that the page begins in, and shows no key of, have ended before it. */
+static void feed_passed(struct feeding *f)
+{
+	const struct store_entry *first = f->entries;
+
+	for (size_t i = f->base; i < f->from.length; i++) {
+		if (f->from.data[i] == '/' && (f->count == 0 || first->key_length <= i ||
+		                               memcmp(first->key, f->from.data, i + 1)))
+			feed_directory(f, f->from.data, i + 1, 0, 0);
+	}
+}
+
+/* A listing from the start of a directory also tells its parent whether there is such a one. */
+static void feed_parent(struct index *ix, const char *prefix, size_t length, bool exists,
+                        uint64_t time)
+{
+	const struct store_attr directory = {.is_prefix = true};
+	const struct record *record;
+	const struct span *known;
+	struct directory *parent;
+	size_t base = length - 1;
+	uint64_t ttl;
+
+	while (base > 0 && prefix[base - 1] != '/')
+		base--;
+	if (!name_usable(prefix + base, length - 1 - base))
+		return;
+	parent = directory_get(ix, prefix, base);
+	known = find_key(parent, prefix + base, length - base, &record);
+	ttl = exists ? ix->config.metadata_ttl_ns : ix->config.negative_ttl_ns;
+	if (known && exists == (record != NULL) && time < known->time + ttl)
+		return;
+	set_key(ix, parent, prefix + base, length - base, exists ? &directory : NULL, time, false);
+}
+
 bool index_feed(struct index *ix, const struct index_page *page)
 {
 	size_t asked = strlen(page->prefix), base = asked, skip = 0;
@@ -419,6 +509,10 @@ bool index_feed(struct index *ix, const struct index_page *page)
 	f.count = page->count - skip;
 	told = !page->continuation || f.count > 0;
 	if (told) {
+		if (base == asked && asked > 0 && !page->start_after)
+			feed_parent(ix, page->prefix, asked, f.count > 0, page->time);
+		if (!page->delimited)
+			feed_passed(&f);
 		feed_directory(&f, page->prefix, base, 0, f.count);
 		d = directory_get(ix, page->prefix, base);
 		if (page->delimited && base == asked) {
@@ -435,30 +529,6 @@ bool index_feed(struct index *ix, const struct index_page *page)
 	}
 	free(f.from.data);
 	return told;
-}
-
-/* Puts what is known of one key: a record (attr) or its absence; `forget`: nothing. */
-static void set_key(struct index *ix, struct directory *d, const char *key, size_t length,
-                    const struct store_attr *attr, uint64_t time, bool forget)
-{
-	struct place from = place_copy(key, length), to = place_behind(key, length);
-	struct page_builder builder;
-	struct span span = {.time = time};
-
-	if (!forget) {
-		page_builder_init(&builder, &ix->strings);
-		if (attr)
-			page_builder_add(&builder, key, length, attr);
-		span.page = page_builder_finish(&builder);
-		span.count = span.page->count;
-		span.from = place_dup(&from);
-		span.to = place_dup(&to);
-		count_names(ix, span.count, 0);
-		ix->weight++;
-	}
-	directory_cut(ix, d, &from, &to, forget ? NULL : &span);
-	free(from.data);
-	free(to.data);
 }
 
 void index_learn(struct index *ix, const char *prefix, const char *name,
@@ -510,13 +580,13 @@ void index_trim(struct index *ix)
 	if (list_empty(&ix->used))
 		return;
 	/* One directory is larger than all that may be held: keep what was listed last, which
-	 * is where its reader stands. */
+	 * is where its reader stands, and enough of it for what the reader holds back. */
 	d = list_first(&ix->used, struct directory, used);
-	while (ix->weight > ix->config.max_entries && d->span_count > 1) {
+	while (ix->weight > ix->config.max_entries && d->span_count > SPANS_KEPT) {
 		size_t oldest = 0;
 
 		for (size_t i = 1; i < d->span_count; i++) {
-			if (d->spans[i].time < d->spans[oldest].time)
+			if (d->spans[i].number < d->spans[oldest].number)
 				oldest = i;
 		}
 		directory_splice(ix, d, oldest, oldest + 1, NULL, 0);
@@ -532,28 +602,6 @@ static bool believed(uint64_t then, uint64_t ttl, struct index_time time, uint64
 
 	*valid_ns = age < ttl ? ttl - age : 0;
 	return age < ttl || then >= time.since;
-}
-
-/* The span that knows about a key, or NULL, and the key's record, or NULL. */
-static const struct span *find_key(const struct directory *d, const char *key, size_t length,
-                                   const struct record **record)
-{
-	struct place at = {(char *)key, length};
-	size_t i = directory_span_at(d, &at), n;
-	const struct span *s;
-
-	*record = NULL;
-	if (i == d->span_count || place_compare(&d->spans[i].from, &at) > 0)
-		return NULL;
-	s = &d->spans[i];
-	n = page_find(s->page, key, length);
-	if (n >= s->first && n < s->first + s->count) {
-		const struct record *r = &s->page->records[n];
-
-		if (!key_compare(page_key(s->page, r), r->key_length, key, length))
-			*record = r;
-	}
-	return s;
 }
 
 enum index_answer index_find(struct index *ix, const char *prefix, const char *name,
@@ -773,17 +821,38 @@ size_t index_take_hidden(struct index *ix, const char *prefix, const char **exam
 	return hidden;
 }
 
-uint64_t index_walked(struct index *ix, const char *prefix)
+char *index_end_below(struct index *ix, const char *prefix, const struct place *gap,
+                      struct index_time time)
 {
-	struct directory *d = directory_find(ix, prefix, strlen(prefix));
+	struct buf key = BUF_INIT;
+	struct place at = *gap;
+	struct directory *d;
+	uint64_t valid;
 
-	return d ? d->walked : 0;
+	buf_adds(&key, prefix);
+	do {
+		buf_add(&key, at.data, at.length - 1);
+		d = directory_find(ix, key.data, key.length);
+		at = (struct place){(char *)"", 0};
+		for (size_t i = 0; d && at.data && i < d->span_count; i++) {
+			const struct span *s = &d->spans[i];
+
+			if (place_compare(&s->from, &at) > 0 ||
+			    !believed(s->time, ix->config.metadata_ttl_ns, time, &valid))
+				break;
+			at = s->to;
+		}
+	} while (place_is_below(&at));
+	if (!at.data)
+		buf_adds(&key, KEY_LAST); /* all of it is known */
+	else if (at.length > 0 && at.data[at.length - 1] == '\0')
+		buf_add(&key, at.data, at.length - 1);
+	return buf_detach(&key);
 }
 
-void index_set_walked(struct index *ix, const char *prefix, uint64_t time)
+struct index_notes *index_notes(struct index *ix, const char *prefix)
 {
 	struct directory *d = directory_find(ix, prefix, strlen(prefix));
 
-	if (d)
-		d->walked = time;
+	return d ? &d->notes : NULL;
 }

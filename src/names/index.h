@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "pailfs/names.h"
 
 struct index;
@@ -29,6 +30,16 @@ struct place {
 	char *data;
 	size_t length;
 };
+
+/* Right behind a sub-directory? */
+static inline bool place_is_below(const struct place *p)
+{
+	return p->data && p->length >= 2 && !memcmp(p->data + p->length - 2, "/", 2);
+}
+
+/* Appended to a prefix: sorts behind all keys that begin with it, but for absurd ones. Some
+ * servers refuse what is not UTF-8, so it is its last character, U+10FFFF. */
+#define KEY_LAST "\xf4\x8f\xbf\xbf"
 
 /* ---- learning ---- */
 
@@ -100,9 +111,17 @@ const char *index_continuation(struct index *ix, const char *prefix, const struc
  * 0 when that was asked before with the same outcome. */
 size_t index_take_hidden(struct index *ix, const char *prefix, const char **example);
 
-/* When the listing of a directory reached its end for a reader, or its subtree was read on
- * after that; kept with the directory. 0: never, as far as is remembered. */
-uint64_t index_walked(struct index *ix, const char *prefix);
-void index_set_walked(struct index *ix, const char *prefix, uint64_t time);
+/* The last key of a page that ended below a sub-directory, which leaves a gap right behind
+ * that: a flat listing goes on after it. The caller frees it. */
+char *index_end_below(struct index *ix, const char *prefix, const struct place *gap,
+                      struct index_time time);
+
+/* What the driver notes about a directory, kept and forgotten with it; NULL: nothing is known
+ * of the directory. Valid until the index changes. */
+struct index_notes {
+	uint64_t walked;   /* when a reader had all of its listing, or went on below; 0: never */
+	unsigned descents; /* flat pages since then that began below a sub-directory */
+};
+struct index_notes *index_notes(struct index *ix, const char *prefix);
 
 #endif

@@ -12,8 +12,9 @@
  *                "name-x", "name.y" … fill the page before name/ could come, one more.
  *   a directory  grouped at '/', from where the index has a gap. But where its parent was
  *                listed a moment ago, the reader is likely to walk the tree: then keys are
- *                listed from here on through all that the parent holds, a thousand names a
- *                LIST however small the directories are. If such a page ends below one of our
+ *                listed from here on through all that the parent holds, and what holds the
+ *                parent if that was listed, too: a thousand names a LIST however small the
+ *                directories are. When a second such page ends below one of our
  *                sub-directories, there is more than a page below it, and grouping is better
  *                from there on.
  *
@@ -36,7 +37,6 @@
 #define WALK_NS (30 * NS_PER_SECOND)           /* a listed parent is being walked for so long */
 #define DENIAL_NS (60 * NS_PER_SECOND)         /* a 403 is believed for so long */
 #define CLASHES_TOLD_MAX 4096
-#define LAST_CHARACTER "\xf4\x8f\xbf\xbf"      /* U+10FFFF */
 
 /* Where listing was answered with 403. */
 struct denial {
@@ -142,7 +142,7 @@ static void tell_hidden(struct names *n, const char *prefix)
 	buf_add_quoted(&where, prefix, strlen(prefix), 1024);
 	if (example)
 		buf_add_quoted(&which, example, strlen(example), 300);
-	log_warn(LOG_NAMES, "listing of '%s': %zu keys cannot be shown as file names%s%s%s",
+	log_warn(LOG_NAMES, "listing of '%s': %zu names cannot be shown as file names%s%s%s",
 	         where.data, hidden, example ? ", such as '" : " (a NUL in them)", which.data,
 	         example ? "'" : "");
 	buf_release(&where);
@@ -222,10 +222,10 @@ static char *start_after(const char *prefix, const struct place *place, bool fla
 	buf_add(&key, place->data, place->length - 1);
 	if (place->data[place->length - 1] == '\0') { /* right behind a key */
 		if (flat && key.data[key.length - 1] == '/')
-			buf_adds(&key, LAST_CHARACTER);
+			buf_adds(&key, KEY_LAST);
 	} else if (place->data[place->length - 1] > 1 || place->data[place->length - 1] < 0) {
 		buf_addc(&key, (char)(place->data[place->length - 1] - 1));
-		buf_adds(&key, LAST_CHARACTER);
+		buf_adds(&key, KEY_LAST);
 	}
 	return buf_detach(&key);
 }
@@ -243,33 +243,58 @@ static char *parent_of(const struct names *n, const char *prefix)
 	return xstrndup(prefix, length);
 }
 
+/* The topmost directory of those above that are being walked, or NULL. */
+static char *walked_above(struct names *n, const char *prefix, uint64_t now)
+{
+	char *top = NULL, *parent;
+
+	while ((parent = parent_of(n, top ? top : prefix))) {
+		struct index_notes *notes = index_notes(n->index, parent);
+
+		if (!notes || !notes->walked || now - notes->walked >= WALK_NS) {
+			free(parent);
+			break;
+		}
+		notes->walked = now;
+		free(top);
+		top = parent;
+	}
+	return top;
+}
+
 /* The LIST that goes on with a directory at a gap in what is known of it. */
 static struct question plan_listing(struct names *n, const char *prefix, const struct place *gap,
                                     struct index_time time)
 {
+	const char *token = index_continuation(n->index, prefix, gap, time);
+	struct index_notes *notes = index_notes(n->index, prefix);
+	char *above = NULL;
 	struct question q = {
 		.kind = FETCH_PAGE,
 		.delimited = true,
 		.directory = xstrdup(prefix),
 	};
-	const char *token = index_continuation(n->index, prefix, gap, time);
-	char *parent = parent_of(n, prefix);
-	uint64_t walked = parent ? index_walked(n->index, parent) : 0;
 
-	/* A page that ended right behind a sub-directory, and did not come by grouping, found more
-	 * below it than it could hold. */
-	if (!token && walked && time.now - walked < WALK_NS &&
-	    (n->capabilities & STORE_FLAT_LIST) &&
-	    !(gap->length >= 2 && !memcmp(gap->data + gap->length - 2, "/", 2))) {
-		q.delimited = false;
-		index_set_walked(n->index, parent, time.now);
+	if (!token && (n->capabilities & STORE_FLAT_LIST))
+		above = walked_above(n, prefix, time.now);
+	if (above && place_is_below(gap)) {
+		/* The last page ended below a sub-directory. Once it is worth to go on there. */
+		if (notes->descents++ == 0) {
+			q.start_after = index_end_below(n->index, prefix, gap, time);
+		} else {
+			free(above);
+			above = NULL;
+		}
 	}
-	q.prefix = q.delimited ? xstrdup(prefix) : xstrdup(parent);
-	q.start_after = start_after(prefix, gap, !q.delimited);
+	if (!q.start_after) {
+		/* It must get us behind the directory's own marker, at least. */
+		q.start_after = start_after(prefix, gap, above != NULL);
+		q.goal = xasprintf("%s%.*s", prefix, gap->length ? (int)gap->length : 1,
+		                   gap->length ? gap->data : "\x01");
+	}
+	q.delimited = !above;
+	q.prefix = above ? above : xstrdup(prefix);
 	q.continuation = token ? xstrdup(token) : NULL;
-	if (gap->length > 0)
-		q.goal = xasprintf("%s%.*s", prefix, (int)gap->length, gap->data);
-	free(parent);
 	return q;
 }
 
@@ -384,6 +409,7 @@ static int answer_readdir(struct work *work, struct names_readdir *q, const char
                           struct index_reading *r)
 {
 	struct names *n = work->names;
+	struct index_notes *notes;
 	struct question next;
 
 	index_read(n->index, prefix, after, max, time, r);
@@ -397,9 +423,11 @@ static int answer_readdir(struct work *work, struct names_readdir *q, const char
 			tell_clash(n, prefix, r->entries[i].name);
 	}
 	if (r->end) {
-		index_set_walked(n->index, prefix, time.now);
+		notes = index_notes(n->index, prefix);
+		notes->walked = time.now;
+		notes->descents = 0;
 		tell_hidden(n, prefix);
-	} else if (r->gap.data && !r->gap_is_key && r->ahead <= PREFETCH_AHEAD && n->ordered &&
+	} else if (r->gap.data && !r->gap_is_key && !place_is_below(&r->gap) && r->ahead <= PREFETCH_AHEAD && n->ordered &&
 	           n->metadata_ttl_ns >= NS_PER_SECOND && !n->closing &&
 	           !denied(n, prefix, true)) {
 		next = plan_listing(n, prefix, &r->gap, time);
@@ -510,12 +538,15 @@ static bool is_denial(const struct fetch *f, int result)
 static void learn_denial(struct names *n, const struct question *q)
 {
 	size_t directory = strlen(q->directory), asked = strlen(q->prefix);
+	struct index_notes *notes;
 	char *parent;
 
 	if (asked >= directory) {
 		deny(n, q->directory, asked > directory);
 	} else if ((parent = parent_of(n, q->directory))) {
-		index_set_walked(n->index, parent, 0);
+		notes = index_notes(n->index, parent);
+		if (notes)
+			notes->walked = 0;
 		free(parent);
 	}
 }
