@@ -89,9 +89,10 @@ static int reach_store(struct stack *s, struct buf *error)
 	pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
 	pthread_cond_destroy(&p.ended);
 	pthread_mutex_destroy(&p.lock);
-	if (result == -EACCES && p.list.op.denied && !s->config->store.no_sign) {
-		/* Not the key, only listing is refused: names are looked up one by one (M2).
-		 * Without a key it is most likely no public bucket, and the mount says so. */
+	if (result == -EACCES && p.list.op.denied) {
+		/* Not the key, only listing is refused: names are looked up one by one (M2). That
+		 * holds without a key, too: public objects in a bucket that lists nothing to
+		 * strangers are common. */
 		log_warn(LOG_MAIN, "%s", p.list.op.error);
 		names_deny_list(s->names, store_root(s->store));
 		return 0;
