@@ -162,7 +162,8 @@ enum dialect_verdict s3_classify(const void *config, const struct dialect_call *
 	/* To a HEAD, S3 answers an expired token with a bare 400. */
 	if (!a->code[0] && a->status == 400 && call->op == DIALECT_HEAD)
 		return DIALECT_EXPIRED;
-	if (verdict == DIALECT_REDIRECT && !a->location[0])
+	/* S3's 301 says where the bucket is, if at all, by its region. */
+	if (verdict == DIALECT_REDIRECT && a->status == 301 && !a->location[0])
 		return DIALECT_FATAL;
 	if (verdict == DIALECT_NOT_FOUND && call->op == DIALECT_LIST)
 		return DIALECT_NO_BUCKET;

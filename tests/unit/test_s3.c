@@ -569,7 +569,7 @@ static const struct {
          DIALECT_WRONG_REGION, "ap-east-1"},
         {L, 301, "", "", ERROR("PermanentRedirect"), DIALECT_FATAL, ""},
         {L, 307, "", "https://h/", ERROR("TemporaryRedirect"), DIALECT_REDIRECT, ""},
-        {L, 307, "", "", ERROR("TemporaryRedirect"), DIALECT_FATAL, ""},
+        {L, 307, "", "", ERROR("TemporaryRedirect"), DIALECT_REDIRECT, ""},
         /* The region stands in many answers; it makes no other error one of regions. */
         {L, 403, "us-east-1", "", ERROR("AccessDenied"), DIALECT_DENIED, "us-east-1"},
 };
