@@ -101,6 +101,10 @@ static int reach_store(struct stack *s, struct buf *error)
 		buf_adds(error, *p.list.op.error ? p.list.op.error : strerror(-result));
 		return result;
 	}
+	if (!p.list.entry_count && *store_root(s->store))
+		log_warn(LOG_MAIN, "%s: nothing in the bucket begins with '%s', so the mount is empty; "
+		         "a single object is mounted by mounting the folder that it lies in",
+		         s->config->source, store_root(s->store));
 	names_feed(s->names, &p.list);
 	store_list_release(&p.list);
 	return 0;

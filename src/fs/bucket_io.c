@@ -95,6 +95,19 @@ void bucket_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_open(req, fi);
 }
 
+/* Who asks why a file was read so, or failed, mostly asks when it is closed again. */
+static void keep_last_words(struct node *node)
+{
+	struct buf why = BUF_INIT, error = BUF_INIT;
+
+	reader_why(node->reader, &why);
+	reader_error(node->reader, &error);
+	free(node->why);
+	free(node->error);
+	node->why = buf_detach(&why);
+	node->error = buf_detach(&error);
+}
+
 static void close_one(struct fs *fs, struct node *node)
 {
 	struct nodes *nodes = nodes_of(fs);
@@ -102,6 +115,7 @@ static void close_one(struct fs *fs, struct node *node)
 
 	pthread_mutex_lock(&nodes->lock);
 	if (--node->opens == 0) {
+		keep_last_words(node);
 		last = node->reader;
 		node->reader = NULL;
 	}

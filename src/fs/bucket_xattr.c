@@ -52,13 +52,6 @@ static bool format_content_type(struct fs *fs, struct node *node, struct buf *ou
 	return add_nonempty(out, node->attr.content_type);
 }
 
-/* The reader of an open file, counted; NULL when it is not open. */
-static struct reader *reader_of(struct fs *fs, struct node *node)
-{
-	scoped_lock(&nodes_of(fs)->lock);
-	return node->reader ? reader_ref(node->reader) : NULL;
-}
-
 static bool format_policy(struct fs *fs, struct node *node, struct buf *out)
 {
 	if (node->directory)
@@ -67,15 +60,22 @@ static bool format_policy(struct fs *fs, struct node *node, struct buf *out)
 	return true;
 }
 
+/* What the reader says or, of a file that is not open, what its last one said. */
+static void add_words(struct fs *fs, struct node *node, void (*ask)(struct reader *, struct buf *),
+                      char *const *last, struct buf *out)
+{
+	scoped_lock(&nodes_of(fs)->lock);
+	if (node->reader)
+		ask(node->reader, out);
+	else if (*last)
+		buf_adds(out, *last);
+}
+
 void bucket_why(struct fs *fs, struct node *node, struct buf *out)
 {
-	struct reader *r = reader_of(fs, node);
-
-	if (r)
-		reader_why(r, out);
-	else
-		buf_adds(out, "not open");
-	reader_unref(r);
+	add_words(fs, node, reader_why, &node->why, out);
+	if (!out->length)
+		buf_adds(out, "nothing was read yet");
 }
 
 static bool format_why(struct fs *fs, struct node *node, struct buf *out)
@@ -88,11 +88,7 @@ static bool format_why(struct fs *fs, struct node *node, struct buf *out)
 
 static bool format_error(struct fs *fs, struct node *node, struct buf *out)
 {
-	struct reader *r = reader_of(fs, node);
-
-	if (r)
-		reader_error(r, out);
-	reader_unref(r);
+	add_words(fs, node, reader_error, &node->error, out);
 	return out->length > 0;
 }
 

@@ -38,6 +38,8 @@ static void node_free(struct nodes *n, struct node *node)
 	store_object_unref(node->object);
 	stats_add(n->fs->c.stats, STAT_NODES, -1);
 	free(node->key);
+	free(node->why);
+	free(node->error);
 	free(node);
 }
 

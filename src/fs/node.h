@@ -25,6 +25,7 @@ struct node {
 	struct store_object *object; /* files, from the first open on */
 	struct reader *reader;     /* files, while opens > 0 */
 	const struct policy *policy; /* set through the attribute; NULL: by the rules */
+	char *why, *error;           /* what the last reader that was closed had to say; NULL */
 	UT_hash_handle hh;         /* in nodes.by_key, unless superseded */
 };
 

@@ -161,6 +161,8 @@ static const char *network_advice(int error, const char *text)
 	case -ETIMEDOUT:
 		return "check the network, or raise connect_timeout= and stall_timeout=";
 	case -EPROTO:
+		if (strcasestr(text, "wrong version number"))
+			return "the server does not speak TLS there: check whether it is http://";
 		if (strcasestr(text, "certificate") || strcasestr(text, "ssl"))
 			return "check the server's certificate and ca_file=";
 		return "check that the endpoint speaks HTTP there";
@@ -173,8 +175,13 @@ static const char *status_advice(const struct http_op *h)
 	switch (h->verdict) {
 	case DIALECT_NOT_FOUND:
 	case DIALECT_NO_BUCKET:
-		return "there is nothing under this name";
+		return h->call.op == DIALECT_LIST || h->hs->store.capabilities & STORE_LIST ?
+		               "there is nothing under this name" :
+		               "there is nothing under this name; a folder's URL ends in '/'";
 	case DIALECT_DENIED:
+		if (h->call.op == DIALECT_LIST)
+			return "the server does not show an index of this folder";
+		return "the server does not let us";
 	case DIALECT_EXPIRED:
 		return "the server does not let us";
 	case DIALECT_CHANGED:

@@ -265,6 +265,9 @@ void s3_explain(const void *config, const struct dialect_call *call,
 	bool denied = verdict == DIALECT_DENIED || verdict == DIALECT_EXPIRED ||
 	              verdict == DIALECT_CLOCK_SKEW;
 
+	/* An endpoint with a path in it turns the bucket's name into a key's. */
+	if (verdict == DIALECT_NO_BUCKET && failure && failure->verdict == DIALECT_NOT_FOUND)
+		failure = find_failure("NoSuchBucket");
 	if (call->op == DIALECT_LIST) {
 		buf_adds(out, c->display);
 	} else {

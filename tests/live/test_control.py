@@ -85,6 +85,22 @@ def test_why_and_policy(bench):
         fails("the policies are", arguments=["policy", file, "magic"])
 
 
+def test_why_and_error_outlive_the_close(mount, faultproxy):
+    """Who asks what happened asks afterwards."""
+    here = mount("s3://bench/tools", f"endpoint={faultproxy.endpoint}", "region=us-east-1",
+                 "addressing=path", "no_sign", "retry_timeout=1s")
+    assert "nothing was read" in pailctl("why", here.path("one")).stdout
+    here.path("one").read_bytes()
+    assert "small object" in pailctl("why", here.path("one")).stdout
+    assert "user.pailfs.error" not in os.listxattr(here.path("one"))
+    faultproxy.set(status=503, path="text/lines.txt", method="GET")
+    with pytest.raises(OSError):
+        here.path("text", "lines.txt").read_bytes()
+    error = os.getxattr(here.path("text", "lines.txt"), "user.pailfs.error").decode()
+    assert "503" in error and "lines.txt" in error
+    assert error in pailctl("why", here.path("text", "lines.txt")).stdout
+
+
 def test_refresh_shows_what_others_changed(mount, ceph):
     s3 = ceph.s3()
     bucket = s3.bucket_of("refresh", {"dir/a": b"1"})
