@@ -130,24 +130,37 @@ static void control_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_inf
 	fuse_reply_err(req, 0);
 }
 
-static void control_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-                            struct fuse_file_info *fi)
+static void list_files(fuse_req_t req, size_t size, off_t offset, bool plus)
 {
-	char data[1024];
-	size_t used = 0;
+	char data[2048];
+	size_t used = 0, most = MIN(size, sizeof(data));
 
 	for (size_t i = (size_t)offset; i < ARRAY_SIZE(files) + 2; i++) {
 		const char *name = i == 0 ? "." : i == 1 ? ".." : files[i - 2].name;
-		struct stat st = {.st_mode = i < 2 ? S_IFDIR : S_IFREG,
-		                  .st_ino = i < 2 ? CONTROL_FIRST_INO : CONTROL_FIRST_INO + i - 1};
-		size_t room = MIN(size, sizeof(data)) - used;
-		size_t need = fuse_add_direntry(req, data + used, room, name, &st, (off_t)i + 1);
+		struct fuse_entry_param entry = {
+		        .attr = {.st_mode = i < 2 ? S_IFDIR : S_IFREG,
+		                 .st_ino = i < 2 ? CONTROL_FIRST_INO : CONTROL_FIRST_INO + i - 1}};
+		size_t room = most - used, need;
 
+		need = plus ? fuse_add_direntry_plus(req, data + used, room, name, &entry, (off_t)i + 1) :
+		              fuse_add_direntry(req, data + used, room, name, &entry.attr, (off_t)i + 1);
 		if (need > room)
 			break;
 		used += need;
 	}
 	fuse_reply_buf(req, data, used);
+}
+
+static void control_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                            struct fuse_file_info *fi)
+{
+	list_files(req, size, offset, false);
+}
+
+static void control_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                                struct fuse_file_info *fi)
+{
+	list_files(req, size, offset, true);
 }
 
 static void control_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -158,26 +171,6 @@ static void control_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_inf
 static void control_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	fuse_reply_err(req, 0);
-}
-
-static void control_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-                                struct fuse_file_info *fi)
-{
-	char data[2048];
-	size_t used = 0;
-
-	for (size_t i = (size_t)offset; i < ARRAY_SIZE(files) + 2; i++) {
-		const char *name = i == 0 ? "." : i == 1 ? ".." : files[i - 2].name;
-		struct fuse_entry_param entry = {.attr = {.st_mode = i < 2 ? S_IFDIR : S_IFREG}};
-		size_t room = MIN(size, sizeof(data)) - used, need;
-
-		entry.attr.st_ino = i < 2 ? CONTROL_FIRST_INO : CONTROL_FIRST_INO + i - 1;
-		need = fuse_add_direntry_plus(req, data + used, room, name, &entry, (off_t)i + 1);
-		if (need > room)
-			break;
-		used += need;
-	}
-	fuse_reply_buf(req, data, used);
 }
 
 static void control_statfs(fuse_req_t req, fuse_ino_t ino)
