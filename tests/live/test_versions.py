@@ -1,6 +1,9 @@
 """R2: a reader sees one version of an object, whatever others do in the bucket."""
 import errno
 import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -117,3 +120,19 @@ def test_m5_inode_numbers_are_the_same_on_every_mount(mount, bucket):
         seen.append((os.stat(m.path("dir/k")).st_ino, os.stat(m.path("dir")).st_ino))
         m.unmount()
     assert seen[0] == seen[1]
+
+
+def test_r2_a_mapping_of_a_replaced_object_gets_sigbus(mount, bucket):
+    put(bucket, "k", body(1))
+    m = mounted(mount, bucket)
+    script = "import mmap, sys\n" \
+             "f = open(sys.argv[1], 'rb')\n" \
+             "data = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)\n" \
+             "data[0]; print('mapped', flush=True); sys.stdin.read(); print(data[5 << 20])\n"
+    with subprocess.Popen([sys.executable, "-c", script, m.path("k")], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as reader:
+        assert reader.stdout.readline() == b"mapped\n"
+        put(bucket, "k", body(2))
+        reader.stdin.close()
+        assert reader.stdout.read() == b""
+        assert reader.wait(10) == -signal.SIGBUS
