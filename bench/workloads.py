@@ -86,8 +86,8 @@ def many(how, *before):
 WORKLOADS = {
     "seq": Workload("bucket", "dd bs=1M of one file", read_whole(1)),
     "seq4": Workload("bucket", "dd bs=1M of four files at once", read_whole(4)),
-    "rand256k": Workload("bucket", "2,000 random reads of 256 KiB", read_random(256 << 10, 2000)),
-    "rand4k": Workload("bucket", "5,000 random reads of 4 KiB", read_random(4 << 10, 5000)),
+    "rand256k": Workload("bucket", "1,000 random reads of 256 KiB", read_random(256 << 10, 1000)),
+    "rand4k": Workload("bucket", "4,000 random reads of 4 KiB", read_random(4 << 10, 4000)),
     "write": Workload("directory", "dd bs=1M conv=fsync of one file", write_whole),
     "read": Workload("directory", "dd bs=1M of that file, cold", read_back, make_file),
     "write4k": Workload("directory", "20,000 random writes of 4 KiB, then sync",

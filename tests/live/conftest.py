@@ -28,8 +28,9 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     if report.failed:
-        for mount in list(Mount.running):
-            report.sections.append((f"log of {mount.source}", mount.log[-8000:]))
+        logs = [(mount.source, mount.log) for mount in list(Mount.running)]
+        for source, log in logs or Mount.ended_logs[-1:]:
+            report.sections.append((f"log of {source}", log[-8000:]))
 
 
 @pytest.fixture(autouse=True)

@@ -70,12 +70,14 @@ class Mount:
     START = 30  # seconds; sanitizers are slow
     END = 30
     running = []
+    ended_logs = []  # (source, log) of the last few
     lock = threading.Lock()
 
     def __init__(self, source, *options, env=None, arguments=()):
         self.source = source
         self.directory = Path(tempfile.mkdtemp(prefix="pailfs-test-", dir="/tmp"))
         self.log_path = Path(f"{self.directory}.log")
+        self.log_kept = ""
         command = [PAILFS, source, str(self.directory), "-f", *arguments]
         for option in options:
             command += ["-o", option]
@@ -109,7 +111,10 @@ class Mount:
 
     @property
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        """What it has said on standard error; still known after its end."""
+        if self.log_path.exists():
+            self.log_kept = self.log_path.read_text(errors="replace")
+        return self.log_kept
 
     @property
     def pid(self):
@@ -164,6 +169,9 @@ class Mount:
         with Mount.lock:
             if self in Mount.running:
                 Mount.running.remove(self)
+        if self.log:
+            Mount.ended_logs = [*Mount.ended_logs[-7:], (self.source, self.log)]
+        self.log_path.unlink(missing_ok=True)
         try:
             self.directory.rmdir()
         except OSError:
