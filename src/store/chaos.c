@@ -19,6 +19,7 @@
  *	ENDED      whoever runs the caller's done */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,11 +68,11 @@ struct chaos_op {
 	} twin;
 	int error;           /* to end with, 0: none */
 	bool cut;            /* the twin asks for a part only */
+	atomic_uint refs;    /* the start's, and the end's */
 	/* The store's lock's. */
 	struct list link;
 	enum chaos_state state;
 	bool cancelled;
-	unsigned refs;       /* the start's, and the end's */
 	uint64_t due_ns;
 };
 
@@ -209,15 +210,10 @@ static void decide(struct chaos_op *c)
 
 /* ---- ends ---- */
 
+/* Touches no store: it may go once the operation's owner has been told of the end. */
 static void unref(struct chaos_op *c)
 {
-	bool last;
-
-	{
-		scoped_lock(&c->cs->lock);
-		last = --c->refs == 0;
-	}
-	if (last)
+	if (atomic_fetch_sub(&c->refs, 1) == 1)
 		free(c);
 }
 
@@ -334,13 +330,13 @@ static int descend(struct chaos_op *c)
 
 	pthread_mutex_lock(&c->cs->lock);
 	c->state = CHAOS_STARTING;
-	c->refs = 2;
+	atomic_store(&c->refs, 2);
 	pthread_mutex_unlock(&c->cs->lock);
 	r = start_twin(c);
 	pthread_mutex_lock(&c->cs->lock);
 	if (r) {
 		c->state = CHAOS_ENDED;
-		c->refs = 1;
+		atomic_store(&c->refs, 1);
 	} else if (c->state == CHAOS_STARTING) {
 		c->state = CHAOS_BELOW;
 		/* What came while there was nothing to cancel yet. */
@@ -403,7 +399,7 @@ static struct chaos_op *op_create(struct store *s, struct store_op *outer, enum 
 	c->cs = chaos_of(s);
 	c->outer = outer;
 	c->kind = kind;
-	c->refs = 1;
+	atomic_init(&c->refs, 1);
 	c->state = CHAOS_STARTING;
 	list_init(&c->link);
 	outer->state = c;
