@@ -90,6 +90,7 @@ struct net_request {
 	uint64_t started_ns, first_byte_ns, finished_ns;
 	uint64_t received, sent; /* payload bytes */
 	char remote[64];         /* address:port that answered */
+	unsigned thread;         /* the loop's number, from 0 */
 
 	/* Private to net. */
 	struct net_message message;

@@ -128,6 +128,7 @@ void net_start(struct net *net, struct net_request *r)
 	list_init(&r->link);
 	r->transfer = NULL;
 	r->loop = l;
+	r->thread = (unsigned)(l - net->loops);
 	atomic_fetch_add_explicit(&l->load, 1, memory_order_relaxed);
 	loop_post(l, &r->message, WANT_START);
 }

@@ -230,6 +230,7 @@ static int attempt(struct http_op *h, bool renew)
 		h->call.offset = get->offset + get->filled;
 		h->call.length = get->length - get->filled;
 	}
+	http_moved_take(h);
 	take_endpoint(h);
 	r = build(h);
 	if (!r)
@@ -432,6 +433,10 @@ static void on_done(struct net_request *r)
 	pthread_mutex_unlock(&h->lock);
 
 	next = http_judge(h, cancelled, &result);
+	if (next == HTTP_DONE)
+		http_moved_learn(h);
+	else if (!cancelled && next != HTTP_AT_ONCE && http_moved_forget(h))
+		next = HTTP_AT_ONCE;
 	if (next == HTTP_LATER && !may_retry(h, &delay))
 		next = HTTP_FAIL;
 	release_endpoint(h, next == HTTP_LATER || result == -EIO || result == -ETIMEDOUT);

@@ -102,6 +102,7 @@ static void add_to_oplog(const struct http_op *h, const char *error)
 		.op = h->call.op == DIALECT_HEAD   ? "STAT"
 		      : h->call.op == DIALECT_LIST ? "LIST"
 		                                   : "GET_RANGE",
+		.thread = r->thread,
 		.objects = h->call.op == DIALECT_LIST ? h->page.count : 1,
 		.bytes = r->received,
 		.file = object_name(h),

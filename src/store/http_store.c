@@ -26,6 +26,7 @@ static void http_destroy(struct store *s)
 	free(hs->source.root);
 	free(hs->source.identity);
 	free(hs->source.region);
+	buf_release(&hs->moved);
 	free(hs->user_agent);
 	pthread_mutex_destroy(&hs->lock);
 	store_fini(&hs->store);
@@ -122,6 +123,7 @@ int http_store_create(const struct dialect *dialect, const struct store_config *
 	                         : xstrdup("User-Agent: pailfs/" PAILFS_VERSION);
 	pthread_mutex_init(&hs->lock, NULL);
 	list_init(&hs->auth_waiters);
+	buf_init(&hs->moved);
 	r = dialect->configure(config, &hs->source, error);
 	if (!r) {
 		store_init(&hs->store, &http_store_ops, dialect->name, hs->source.capabilities,

@@ -3,6 +3,7 @@
  * http_store.c  life, configuration, the store's operations
  * http_op.c     one operation: attempts, retries, cancelling
  * http_judge.c  what is next after an attempt
+ * http_moved.c  where a single file was found behind redirects
  * http_auth.c   the credentials and the region that all operations share
  * http_report.c sentences, statistics and log lines about what happened */
 #ifndef PAILFS_STORE_HTTP_STORE_H
@@ -36,6 +37,8 @@ struct http_store {
 	struct dialect_credentials *credentials; /* NULL: anonymous */
 	char *region;
 	struct endpoint_set endpoints;
+	struct buf moved;             /* where redirects led; empty: nowhere */
+	uint64_t moved_until_ns;      /* monotonic: for how long that is believed */
 	struct list auth_waiters;     /* struct http_op, waiting for the credentials */
 	bool auth_reading;            /* auth_task is posted or runs */
 	uint64_t auth_renew_ns;       /* monotonic: not read again before, unless refused */
@@ -89,6 +92,8 @@ struct http_op {
 	struct buf redirect;          /* the URL to ask instead; empty: the endpoint */
 	size_t endpoint;              /* that this attempt took */
 	bool elsewhere;               /* but a redirect led it away from there */
+	bool shortcut;                /* `redirect` is remembered, not given to us */
+	bool straight;                /* what is remembered was no good: ask the source */
 	uint64_t deadline_ns;         /* monotonic: no attempt starts after it */
 	uint64_t extended_at;         /* value of filled when the deadline was last moved */
 	unsigned attempts, redirects, regions, again;
@@ -133,6 +138,15 @@ void http_check_answer(struct http_op *h);
 /* Judges an attempt that has ended. *result is what the operation ends with if it is not tried
  * again; h->retry says how hopeful HTTP_LATER is. */
 enum http_next http_judge(struct http_op *h, bool cancelled, int *result);
+
+/* ---- http_moved.c ---- */
+
+/* Before an attempt: goes where others were led, if that is known. */
+void http_moved_take(struct http_op *h);
+/* An attempt was a success: remembers where it had been led. */
+void http_moved_learn(struct http_op *h);
+/* An attempt was none. True when it had gone where others were led: h asks the source next. */
+bool http_moved_forget(struct http_op *h);
 
 /* ---- http_auth.c ---- */
 

@@ -9,6 +9,7 @@
 #   /            ROOT, read-only (GET, HEAD; Range, multi-Range, If-*)
 #   /dav/        ROOT/dav: also PUT DELETE MKCOL COPY MOVE PROPFIND OPTIONS
 #   /autoindex/  ROOT as JSON listings          /auth/  ROOT behind basic auth user:secret
+#   /htmlindex/  ROOT as HTML listings
 #   /s3/         an S3 endpoint that costs next to nothing, for benchmarks (path style,
 #                signatures ignored): GET and HEAD of ROOT/s3/BUCKET/KEY with Range and
 #                ETag; PUT, multipart and DELETE succeed but keep nothing; the answer to
@@ -115,6 +116,7 @@ http {
             client_body_buffer_size 1m;
         }
         location /autoindex/ { alias $ROOT/; autoindex on; autoindex_format json; }
+        location /htmlindex/ { alias $ROOT/; autoindex on; }
         location /auth/ { alias $ROOT/; auth_basic test; auth_basic_user_file $W/htpasswd; }
         location ~ ^/redirect(/.*)\$ { return 307 \$1; }
         location ~ ^/status/(\d+)\$ { return 200; error_page 404 = /status/404; }

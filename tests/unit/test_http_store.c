@@ -462,6 +462,31 @@ START_TEST(ranges_are_checked_before_asking)
 }
 END_TEST
 
+/* What a redirect led to is asked directly by the next reads, until it fails. */
+START_TEST(redirects_are_remembered)
+{
+	static const struct http_step steps[] = {
+		{"HTTP/1.1 302 Go\r\nLocation: /signed?x=s3cret\r\nContent-Length: 0\r\n\r\n"}, {GOOD}, {GOOD},
+		{STATUS("403 Expired")},
+		{"HTTP/1.1 302 Go\r\nLocation: /fresh\r\nContent-Length: 0\r\n\r\n"}, {GOOD}, {GOOD},
+		{STATUS("404 Gone")}, {STATUS("404 Gone")}};
+	static const char *const lines[] = {"GET /data ", "GET /signed?x=s3cret ", "GET /signed?x=s3cret ",
+	                                    "GET /signed?x=s3cret ", "GET /data ", "GET /fresh ",
+	                                    "GET /fresh ", "GET /fresh ", "GET /data "};
+
+	setup(NULL, "/data", 5000, 1000);
+	http_server_script(server, steps, ARRAY_SIZE(steps));
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(read_data(&data_attr, 4, 10), 0);
+	ck_assert_int_eq(read_data(&data_attr, 4, 10), -ENOENT);
+	ck_assert_ptr_null(strstr(error_text, "s3cret"));
+	ck_assert_uint_eq(http_server_count(server), ARRAY_SIZE(lines));
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		ck_assert_ptr_eq(strstr(http_server_request(server, i), lines[i]), http_server_request(server, i));
+	teardown();
+}
+END_TEST
+
 /* ---- validators ---- */
 
 START_TEST(weak_tags_are_compared_only)
@@ -942,6 +967,7 @@ int main(void)
 	tcase_add_loop_test(tc, get_survives, 0, ARRAY_SIZE(faults));
 	tcase_add_test(tc, asks_what_it_should);
 	tcase_add_test(tc, retry_after_is_honoured);
+	tcase_add_test(tc, redirects_are_remembered);
 	tcase_add_test(tc, drips_end);
 	tcase_add_test(tc, ranges_are_checked_before_asking);
 	tcase_add_test(tc, weak_tags_are_compared_only);
