@@ -25,6 +25,8 @@
 /* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
  * what has failed. */
 #define PROGRESS_STEP (64u << 10)
+/* What is arriving when the time is over may still end. */
+#define GRACE_NS NS_PER_SECOND
 /* A mount that cannot reach its store says so soon. */
 #define PROBE_TIMEOUT_NS (15 * NS_PER_SECOND)
 
@@ -333,6 +335,11 @@ static struct http_op *op_of(struct net_request *r)
 	return container_of(r, struct http_op, net);
 }
 
+static bool is_late(struct http_op *h)
+{
+	return now_of(h) > h->deadline_ns + GRACE_NS;
+}
+
 static void on_header(struct net_request *r, const char *name, const char *value, size_t n)
 {
 	struct http_op *h = op_of(r);
@@ -342,7 +349,7 @@ static void on_header(struct net_request *r, const char *name, const char *value
 	if (h->hs->dialect->header)
 		h->hs->dialect->header(h->hs->source.config, &h->answer, name, value, n);
 	/* Header lines that never end are no stall to the loop. */
-	if (!h->late && now_of(h) > h->deadline_ns) {
+	if (!h->late && is_late(h)) {
 		h->late = true;
 		net_cancel(h->hs->net, r);
 	}
@@ -396,7 +403,7 @@ static int on_body(struct net_request *r, const void *data, size_t n)
 		error = on_data(h, data, n);
 	else
 		error = on_text(h, data, n, LIST_BODY_MAX);
-	if (!error && now_of(h) > h->deadline_ns) {
+	if (!error && is_late(h)) {
 		h->late = true;
 		error = -ETIMEDOUT;
 	}
