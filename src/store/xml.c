@@ -1,4 +1,9 @@
-/* xml.c - reading a document that a server sent, over expat, within limits. */
+/* xml.c - reading a document that a server sent, over expat, within limits.
+ *
+ * XML 1.0 has no control characters, not even as references, but keys have, and there are
+ * servers that write them as &#x1; (radosgw does in the token that continues a listing). One
+ * such key must not hide a page of others. So those references are replaced by the
+ * noncharacters that Unicode keeps for a program's own use, and turned into bytes in the text. */
 #include "src/store/xml.h"
 
 #include <errno.h>
@@ -48,6 +53,24 @@ static void XMLCALL end_element(void *data, const XML_Char *name)
 	d->depth--;
 }
 
+/* U+FDD0 to U+FDEF in UTF-8 are these two bytes and a third; they stand for 0x00 to 0x1F. */
+static const char mask[] = {(char)0xef, (char)0xb7};
+#define MASK_THIRD 0x90u
+
+static void add_unmasked(struct buf *out, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned control = i + 2 < n ? (unsigned char)s[i + 2] - MASK_THIRD : 0x20;
+
+		if (control < 0x20 && !memcmp(s + i, mask, sizeof(mask))) {
+			buf_addc(out, (char)control);
+			i += 2;
+		} else {
+			buf_addc(out, s[i]);
+		}
+	}
+}
+
 static void XMLCALL add_text(void *data, const XML_Char *s, int n)
 {
 	struct xml_document *d = data;
@@ -56,8 +79,59 @@ static void XMLCALL add_text(void *data, const XML_Char *s, int n)
 		return;
 	if (d->text.length + (size_t)n > XML_MAX_TEXT)
 		d->cut = true;
+	else if (d->masked)
+		add_unmasked(&d->text, s, (size_t)n);
 	else
 		buf_add(&d->text, s, (size_t)n);
+}
+
+/* The length of a reference to a character that XML does not have, at the start of s; 0: it is
+ * none. */
+static size_t control_reference(const char *s, const char *end, unsigned *control)
+{
+	bool hex = end - s > 3 && s[2] == 'x';
+	const char *p = s + (hex ? 3 : 2);
+	unsigned value = 0;
+
+	if (end - s < 4 || s[0] != '&' || s[1] != '#' || *p == ';')
+		return 0;
+	for (; p < end && *p != ';'; p++) {
+		int digit = *p >= '0' && *p <= '9' ? *p - '0' : hex ? (*p | 0x20) - 'a' + 10 : -1;
+
+		if (digit < 0 || digit >= (hex ? 16 : 10) || (hex && *p > '9' && digit < 10))
+			return 0;
+		value = value * (hex ? 16 : 10) + (unsigned)digit;
+		if (value >= 0x20)
+			return 0;
+	}
+	if (p == end || value == '\t' || value == '\n' || value == '\r')
+		return 0;
+	*control = value;
+	return (size_t)(p + 1 - s);
+}
+
+/* Copies the document with such references masked; false when there are none. */
+static bool mask_controls(const char *body, size_t n, struct buf *out)
+{
+	const char *end = body + n, *from = body;
+	unsigned control;
+	size_t length;
+
+	for (const char *p = body; (p = memchr(p, '&', (size_t)(end - p))) != NULL;) {
+		length = control_reference(p, end, &control);
+		if (!length) {
+			p++;
+			continue;
+		}
+		buf_add(out, from, (size_t)(p - from));
+		buf_add(out, mask, sizeof(mask));
+		buf_addc(out, (char)(MASK_THIRD + control));
+		from = p += length;
+	}
+	if (from == body)
+		return false;
+	buf_add(out, from, (size_t)(end - from));
+	return true;
 }
 
 static void XMLCALL refuse_doctype(void *data, const XML_Char *name, const XML_Char *system_id,
@@ -73,6 +147,7 @@ bool xml_at(const struct xml_document *d, unsigned depth, const char *name)
 
 int xml_parse(struct xml_document *d, const char *body, size_t n)
 {
+	struct buf masked = BUF_INIT;
 	XML_Parser parser;
 	int result = 0;
 
@@ -84,6 +159,11 @@ int xml_parse(struct xml_document *d, const char *body, size_t n)
 	d->parser = parser;
 	d->depth = 0;
 	d->refused = d->cut = false;
+	d->masked = mask_controls(body, n, &masked);
+	if (d->masked) {
+		body = masked.data;
+		n = masked.length;
+	}
 	buf_init(&d->text);
 	XML_SetUserData(parser, d);
 	XML_SetElementHandler(parser, start_element, end_element);
@@ -93,5 +173,6 @@ int xml_parse(struct xml_document *d, const char *body, size_t n)
 		result = -EBADMSG;
 	XML_ParserFree(parser);
 	buf_release(&d->text);
+	buf_release(&masked);
 	return result;
 }

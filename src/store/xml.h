@@ -4,7 +4,8 @@
  * one and calls back at the start and the end of each element. A result is read by matching
  * (depth, name), so unknown elements fall through, wherever a server puts them. A document
  * may nest XML_MAX_DEPTH deep and a text be XML_MAX_TEXT long; a document type declaration
- * ends the parse, so that no entity is ever defined. Pure. */
+ * ends the parse, so that no entity is ever defined. A text may have any byte, because
+ * references to control characters are taken, which XML does not allow. Pure. */
 #ifndef PAILFS_STORE_XML_H
 #define PAILFS_STORE_XML_H
 
@@ -28,6 +29,7 @@ struct xml_document {
 	bool cut;                                     /* text was longer than the limit */
 	/* Private. */
 	bool refused;
+	bool masked; /* text may have stand-ins for control characters */
 	void *parser;
 };
 

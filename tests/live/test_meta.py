@@ -100,3 +100,14 @@ def test_m2_names_are_looked_up_where_listing_is_denied(ceph, mount):
     with pytest.raises(PermissionError):
         os.listdir(here.directory)
     assert here.stats().requests("head") >= 1
+
+
+def test_m1_a_page_that_ends_with_a_control_character(ceph, mount):
+    """radosgw continues a listing with the last key as it is, which no XML 1.0 can hold."""
+    s3 = ceph.s3()
+    keys = {f"a{i:03}": b"" for i in range(999)} | {"b\x01": b"last"} | {"c\x1f/d": b"next"}
+    bucket = s3.bucket_of("page-end", keys)
+    here = mount(f"s3://{bucket}", *s3.options, env=s3.environ)
+    assert listed_by_mount(here.directory) == {key.encode() for key in keys}
+    assert here.path("b\x01").read_bytes() == b"last"
+    assert here.path("c\x1f", "d").read_bytes() == b"next"

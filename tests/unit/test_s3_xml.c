@@ -143,6 +143,33 @@ START_TEST(every_byte_round_trips)
 }
 END_TEST
 
+START_TEST(takes_references_that_xml_does_not_have)
+{
+	struct store_list l;
+
+	/* As radosgw writes a token, and others a key that they do not encode. */
+	ck_assert_int_eq(parse("<ListBucketResult><IsTruncated>true</IsTruncated>"
+	                       "<Contents><Key>a&#x01;b</Key><Size>1</Size></Contents>"
+	                       "<Contents><Key>c&#31;&#x9;&#x1F;&amp;&#65;</Key></Contents>"
+	                       "<Contents><Key>n&#0;ul</Key></Contents>"
+	                       "<Contents><Key>\xef\xb7\x8f</Key></Contents>"
+	                       "<NextContinuationToken>&#x1;z&#x01;</NextContinuationToken>"
+	                       "</ListBucketResult>",
+	                       &l),
+	                 0);
+	ck_assert_uint_eq(l.entry_count, 3);
+	ck_assert_str_eq(l.entries[0].key, "a\001b");
+	ck_assert_str_eq(l.entries[1].key, "c\037\t\037&A");
+	ck_assert_str_eq(l.entries[2].key, "\xef\xb7\x8f");
+	ck_assert_uint_eq(l.unusable, 1);
+	ck_assert_str_eq(l.next_continuation, "\001z\001");
+	release(&l);
+	ck_assert_int_eq(parse("<ListBucketResult><Key>&#;&#x;</Key></ListBucketResult>", &l), -EBADMSG);
+	ck_assert_int_eq(parse("<ListBucketResult><Key>&#x1", &l), -EBADMSG);
+	ck_assert_int_eq(parse("<ListBucketResult>&#x1g;</ListBucketResult>", &l), -EBADMSG);
+}
+END_TEST
+
 START_TEST(counts_what_cannot_be_delivered)
 {
 	struct buf body = BUF_INIT;
@@ -359,6 +386,7 @@ int main(void)
 	tcase_add_test(tc, reads_what_aws_writes);
 	tcase_add_loop_test(tc, decodes_keys, 0, ARRAY_SIZE(spellings));
 	tcase_add_test(tc, every_byte_round_trips);
+	tcase_add_test(tc, takes_references_that_xml_does_not_have);
 	tcase_add_test(tc, counts_what_cannot_be_delivered);
 	tcase_add_test(tc, delivers_nothing_from_elsewhere);
 	tcase_add_loop_test(tc, quotes_etags, 0, ARRAY_SIZE(etags));
