@@ -3,7 +3,6 @@
 #include "src/store/dialect.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -143,7 +142,7 @@ enum dialect_verdict dialect_classify_status(int status)
 	return status >= 500 || (status >= 200 && status < 300) ? DIALECT_RETRY : DIALECT_FATAL;
 }
 
-/* ---- numbers and dates ---- */
+/* ---- numbers ---- */
 
 int dialect_parse_number(const char *s, size_t n, uint64_t *out)
 {
@@ -161,69 +160,109 @@ int dialect_parse_number(const char *s, size_t n, uint64_t *out)
 	return 0;
 }
 
+/* ---- dates ---- */
+
+struct date {
+	int year, month, day, hour, minute, second;
+};
+
+/* Reads n digits; -1 when there are other bytes. */
+static int digits(const char *s, size_t n)
+{
+	int v = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return -1;
+		v = v * 10 + (s[i] - '0');
+	}
+	return v;
+}
+
 static int month_number(const char *name)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 	for (int i = 0; i < 12; i++)
 		if (!strncasecmp(name, months + 3 * (size_t)i, 3))
-			return i;
-	return -1;
+			return i + 1;
+	return 0;
 }
 
-static int64_t to_ns(int year, int month, int day, int hour, int minute, int second)
+/* "12:00:00" */
+static bool read_time(const char *s, struct date *d)
 {
-	struct tm tm = {.tm_year = year - 1900, .tm_mon = month, .tm_mday = day,
-	                .tm_hour = hour, .tm_min = minute, .tm_sec = second};
+	d->hour = digits(s, 2);
+	d->minute = digits(s + 3, 2);
+	d->second = digits(s + 6, 2);
+	return s[2] == ':' && s[5] == ':' && d->hour >= 0 && d->hour < 24 && d->minute >= 0 &&
+	       d->minute < 60 && d->second >= 0 && d->second <= 60;
+}
+
+static int64_t to_ns(const struct date *d)
+{
+	/* Days since the epoch by Hinnant's rule: a year begins in March, so that a leap day is
+	 * its last. */
+	int year = d->year - (d->month <= 2), of_year = (153 * ((d->month + 9) % 12) + 2) / 5 + d->day - 1;
+	int era = year / 400, of_era = year % 400;
+	int64_t days = (int64_t)era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 
 	/* Years that an int64 of nanoseconds cannot hold are no dates of files either. */
-	if (year < 1970 || year > 2200 || month < 0 || month > 11 || day < 1 || day > 31 || hour < 0 ||
-	    hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+	if (d->year < 1970 || d->year > 2200 || d->month < 1 || d->day < 1 || d->day > 31)
 		return 0;
-	return (int64_t)timegm(&tm) * (int64_t)NS_PER_SECOND;
+	return (((days * 24 + d->hour) * 60 + d->minute) * 60 + d->second) * (int64_t)NS_PER_SECOND;
 }
 
 /* The digits after an ISO date's seconds, as ns. */
-static int64_t fraction_ns(const char *s)
+static int64_t fraction_ns(const char *s, const char *end)
 {
 	int64_t ns = 0, unit = 100000000;
 
-	if (*s++ != '.')
+	if (s == end || *s++ != '.')
 		return 0;
-	for (; *s >= '0' && *s <= '9'; s++, unit /= 10)
+	for (; s < end && *s >= '0' && *s <= '9'; s++, unit /= 10)
 		ns += (*s - '0') * unit;
 	return ns;
 }
 
+/* Every answer has two of these and a listing's page a thousand, so they are read by position
+ * and not by sscanf. */
 int64_t dialect_parse_date(const char *s, size_t n)
 {
-	char text[48], month[4] = "";
-	int year = 0, day = 0, hour = 0, minute = 0, second = 0, mon = 0, used = 0;
+	const char *comma = memchr(s, ',', n);
+	struct date d = {0};
 	int64_t ns;
 
-	if (n >= sizeof(text))
-		return 0;
-	memcpy(text, s, n);
-	text[n] = '\0';
-
-	/* 2024-01-31T12:00:00.000Z */
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &year, &mon, &day, &hour, &minute, &second,
-	           &used) == 6) {
-		ns = to_ns(year, mon - 1, day, hour, minute, second);
-		return ns ? ns + fraction_ns(text + used) : 0;
+	if (n >= 20 && s[4] == '-' && s[7] == '-' && s[10] == 'T') { /* 2024-01-31T12:00:00.000Z */
+		d.year = digits(s, 4);
+		d.month = digits(s + 5, 2);
+		d.day = digits(s + 8, 2);
+		if (d.month > 12 || !read_time(s + 11, &d))
+			return 0;
+		ns = to_ns(&d);
+		return ns ? ns + fraction_ns(s + 19, s + n) : 0;
 	}
-	/* Wed, 31 Jan 2024 12:00:00 GMT */
-	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d", &day, month, &year, &hour,
-	           &minute, &second) == 6)
-		return to_ns(year, month_number(month), day, hour, minute, second);
-	/* Wednesday, 31-Jan-24 12:00:00 GMT: a year far ahead is of the last century. */
-	if (sscanf(text, "%*9[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d", &day, month, &year, &hour,
-	           &minute, &second) == 6)
-		return to_ns(year + (year < 70 ? 2000 : 1900), month_number(month), day, hour, minute,
-		             second);
-	/* Wed Jan 31 12:00:00 2024 */
-	if (sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d", month, &day, &hour, &minute,
-	           &second, &year) == 6)
-		return to_ns(year, month_number(month), day, hour, minute, second);
+	if (n == 29 && comma == s + 3) { /* Wed, 31 Jan 2024 12:00:00 GMT */
+		d.day = digits(s + 5, 2);
+		d.month = month_number(s + 8);
+		d.year = digits(s + 12, 4);
+		return read_time(s + 17, &d) ? to_ns(&d) : 0;
+	}
+	if (comma && n - (size_t)(comma - s) == 24 && comma[4] == '-') { /* Wednesday, 31-Jan-24 12:00:00 GMT */
+		d.day = digits(comma + 2, 2);
+		d.month = month_number(comma + 5);
+		d.year = digits(comma + 9, 2);
+		if (d.year < 0 || !read_time(comma + 12, &d))
+			return 0;
+		/* A year far ahead is of the last century. */
+		d.year += d.year < 70 ? 2000 : 1900;
+		return to_ns(&d);
+	}
+	if (n == 24 && !comma) { /* Wed Jan 31 12:00:00 2024 */
+		d.month = month_number(s + 4);
+		d.day = s[8] == ' ' ? digits(s + 9, 1) : digits(s + 8, 2);
+		d.year = digits(s + 20, 4);
+		return read_time(s + 11, &d) ? to_ns(&d) : 0;
+	}
 	return 0;
 }

@@ -136,6 +136,10 @@ START_TEST(dates_in_every_form)
 	ck_assert_int_eq(date("Sun, 99 Nov 1994 08:49:37 GMT"), 0);
 	ck_assert_int_eq(date("9999-11-06T08:49:37Z"), 0);
 	ck_assert_int_eq(date("soon"), 0);
+	ck_assert_int_eq(date("Sunday, 06-Nov-xx 08:49:37 GMT"), 0);
+	ck_assert_int_eq(date("Sun, 06 Nov 1994 24:49:37 GMT"), 0);
+	ck_assert_int_eq(date("2000-02-29T00:00:00Z"), 951782400 * (int64_t)NS_PER_SECOND);
+	ck_assert_int_eq(date("2000-13-01T00:00:00Z"), 0);
 	ck_assert_int_eq(date("Sun, 06 Nov 1994 08:49:37 GMT and much more than any date has"), 0);
 }
 END_TEST
