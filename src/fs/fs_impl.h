@@ -37,6 +37,7 @@ struct fs {
 	struct dispatch *dispatch;   /* tells the kernel to forget; serves no requests */
 	void *state;                 /* the family's own */
 	char *mountpoint;
+	unsigned readahead_kib;      /* what the kernel shall read ahead; the family may choose */
 
 	uid_t uid;                   /* who owns what the store has no owner for */
 	gid_t gid;

@@ -90,6 +90,7 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 	pthread_cond_init(&fs->parked_gone, NULL);
 	list_init(&fs->parked);
 	set_owner(fs);
+	fs->readahead_kib = KERNEL_READAHEAD_KIB;
 	fuse_set_log_func(log_fuse);
 
 	err = dispatch_create("pailfs-forget", &fs->dispatch);
@@ -119,7 +120,7 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 		fs->session = NULL;
 		goto fail;
 	}
-	readahead_set(fs, KERNEL_READAHEAD_KIB);
+	readahead_set(fs, fs->readahead_kib);
 	buf_release(&options);
 	fuse_opt_free_args(&args);
 	*out = fs;

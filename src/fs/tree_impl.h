@@ -13,6 +13,10 @@
  * be waiting for it to appear. */
 #define TREE_TIMEOUT 1.0
 
+/* The largest request of the kernel, and how many buffers of that size are kept. */
+#define TREE_REQUEST ((size_t)1 << 20)
+enum { TREE_BUFFERS = 8 };
+
 struct inode_key {
 	dev_t dev;
 	ino_t ino;
@@ -41,6 +45,9 @@ struct tree_state {
 	struct inode *by_key;        /* lock */
 	pthread_mutex_t handle_lock;
 	struct slots handles;       /* handle_lock; of tree_handle and tree_dir */
+	void *buffers[TREE_BUFFERS]; /* handle_lock; TREE_REQUEST bytes each, not in use now */
+	unsigned spare_buffers;     /* handle_lock */
+	size_t request;             /* bytes that one request carries at most */
 };
 
 static inline struct tree_state *tree_of(fuse_req_t req)
@@ -70,6 +77,11 @@ bool inode_was_told(struct tree_state *t, struct inode *n, const struct stat *st
 uint64_t handle_add(struct tree_state *t, void *handle);
 void *handle_get(struct tree_state *t, uint64_t id);
 void *handle_remove(struct tree_state *t, uint64_t id);
+
+/* Memory for one request, aligned to a page: from a few that are kept, because fresh memory
+ * costs a fault a page. NULL: there is none. */
+void *buffer_get(struct tree_state *t);
+void buffer_put(struct tree_state *t, void *buffer);
 
 /* ---- tree_meta.c ---- */
 

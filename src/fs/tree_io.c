@@ -122,7 +122,9 @@ static void release_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct tree_handle *h = handle_of(req, fi);
+	struct tree_state *t = tree_of(req);
 	struct fuse_bufvec from = FUSE_BUFVEC_INIT(size);
+	void *buffer;
 	ssize_t n;
 
 	if (!h)
@@ -132,18 +134,18 @@ static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 		from.buf[0].fd = h->fd;
 		from.buf[0].pos = offset;
 		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, (int64_t)size);
-		fuse_reply_data(req, &from, FUSE_BUF_SPLICE_MOVE);
+		fuse_reply_data(req, &from, 0);
 		return;
 	}
-	from.buf[0].mem = malloc(size);
-	n = from.buf[0].mem ? tree_read(h, from.buf[0].mem, size, offset) : -ENOMEM;
+	buffer = buffer_get(t);
+	n = buffer ? tree_read(h, buffer, MIN(size, TREE_REQUEST), offset) : -ENOMEM;
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
 	} else {
 		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, n);
-		fuse_reply_buf(req, from.buf[0].mem, (size_t)n);
+		fuse_reply_buf(req, buffer, (size_t)n);
 	}
-	free(from.buf[0].mem);
+	buffer_put(t, buffer);
 }
 
 static ssize_t splice_to(struct tree_handle *h, struct fuse_bufvec *in, off_t offset)
@@ -157,7 +159,8 @@ static ssize_t splice_to(struct tree_handle *h, struct fuse_bufvec *in, off_t of
 }
 
 /* Through memory: where there is no descriptor, and to append. */
-static ssize_t copy_to(struct tree_handle *h, struct fuse_bufvec *in, off_t offset, bool append)
+static ssize_t copy_to(struct tree_state *t, struct tree_handle *h, struct fuse_bufvec *in, off_t offset,
+                       bool append)
 {
 	struct fuse_bufvec copy = FUSE_BUFVEC_INIT(fuse_buf_size(in));
 	bool in_memory = in->count == 1 && !(in->buf[0].flags & FUSE_BUF_IS_FD);
@@ -166,14 +169,15 @@ static ssize_t copy_to(struct tree_handle *h, struct fuse_bufvec *in, off_t offs
 	if (in_memory) {
 		copy.buf[0].mem = in->buf[0].mem;
 	} else {
-		copy.buf[0].mem = malloc(copy.buf[0].size);
+		copy.buf[0].size = MIN(copy.buf[0].size, TREE_REQUEST);
+		copy.buf[0].mem = buffer_get(t);
 		n = copy.buf[0].mem ? fuse_buf_copy(&copy, in, 0) : -ENOMEM;
 	}
 	if (n > 0)
 		n = append ? tree_append(h, copy.buf[0].mem, (size_t)n)
 		           : tree_write(h, copy.buf[0].mem, (size_t)n, offset);
 	if (!in_memory)
-		free(copy.buf[0].mem);
+		buffer_put(t, copy.buf[0].mem);
 	return n;
 }
 
@@ -188,7 +192,7 @@ static void write_op(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off
 
 	if (!h)
 		return;
-	n = h->fd >= 0 && !append ? splice_to(h, in, offset) : copy_to(h, in, offset, append);
+	n = h->fd >= 0 && !append ? splice_to(h, in, offset) : copy_to(tree_of(req), h, in, offset, append);
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
 		return;
@@ -253,15 +257,18 @@ static void init(struct fs *fs, struct fuse_conn_info *conn)
 {
 	const struct store_tree *tree = store_tree(fs->c.store);
 	unsigned want = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_WRITE |
-	                FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-	                FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO;
+	                FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+	                FUSE_CAP_ASYNC_DIO;
 
 	conn->want |= want & conn->capable;
+	conn->max_write = (unsigned)((struct tree_state *)fs->state)->request;
 	/* suid and sgid bits are for the kernel to clear: it knows who writes. */
 	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE);
+	/* Pages that move to the mount's cache are gone from the backing's. */
+	conn->want &= ~FUSE_CAP_SPLICE_MOVE;
 	/* Only a descriptor at the other end makes a pipe worth its system calls. */
 	if (!tree->descriptors)
-		conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+		conn->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
 }
 
 const struct fs_family fs_tree = {
