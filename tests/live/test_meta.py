@@ -99,6 +99,15 @@ def test_m2_names_are_looked_up_where_listing_is_denied(ceph, mount):
     assert here.path("b").stat().st_size == 3
     with pytest.raises(PermissionError):
         os.listdir(here.directory)
+    # A stranger is not told what is not there, nor what is a prefix of readable keys. So what
+    # the server does not speak of can be passed as a directory, and cannot be listed.
+    assert here.path("dir", "a").read_bytes() == b"one"
+    for name in ("dir", "missing"):
+        assert here.path(name).is_dir()
+        with pytest.raises(PermissionError):
+            os.listdir(here.path(name))
+    with pytest.raises(OSError):
+        here.path("missing", "file").read_bytes()
     assert here.stats().requests("head") >= 1
 
 
