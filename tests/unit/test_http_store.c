@@ -647,8 +647,11 @@ static void cancel_after(unsigned ms, const struct http_step *step)
 	ck_assert_int_eq(store_get_range(store, &get), 0);
 	usleep(ms * 1000);
 	start = clock_monotonic(&clock_system);
-	store_cancel(&get.op);
-	store_cancel(&get.op);
+	{
+		scoped_lock(&waiter.lock);
+		store_cancel(&get.op);
+		store_cancel(&get.op);
+	}
 	ck_assert_int_eq(wait_for(0), -ECANCELED);
 	ck_assert_uint_lt(clock_monotonic(&clock_system) - start, NS_PER_SECOND);
 	store_object_unref(o);
