@@ -81,12 +81,6 @@ static void http_op_destroy(struct http_op *h)
 	free(h);
 }
 
-static void count_in_flight(struct http_op *h, int change)
-{
-	if (h->kind == HTTP_OP_GET)
-		stats_add(h->hs->store.stats, STAT_GETS_IN_FLIGHT, change);
-}
-
 /* What was asked for is here; puts it where the caller finds it. */
 static void deliver(struct http_op *h)
 {
@@ -121,7 +115,6 @@ static void finish(struct http_op *h, int result)
 		http_report_failure(h, result);
 	else
 		deliver(h);
-	count_in_flight(h, -1);
 	h->op->done(h->op, result);
 	http_op_destroy(h);
 }
@@ -259,10 +252,8 @@ int http_op_start(struct http_op *h)
 
 	if (h->probing)
 		h->deadline_ns = h->op->started_ns + MIN(h->hs->retry_timeout_ns, PROBE_TIMEOUT_NS);
-	count_in_flight(h, 1);
 	r = attempt(h, false);
 	if (r) {
-		count_in_flight(h, -1);
 		http_report_failure(h, r);
 		http_op_destroy(h);
 	}

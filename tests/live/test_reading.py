@@ -368,6 +368,7 @@ def test_f5_64_streams_and_a_silent_server(faultproxy, mount, original):
     assert here.peak_memory() <= (64 + 48) * MIB
     # Each reservation is given back with the last handle.
     wait_until(lambda: used() == 0, 10, "all memory given back")
+    assert here.stats().sum("pailfs_gets_in_flight") == 0
 
 
 # F6: ends.
