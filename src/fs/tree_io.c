@@ -258,8 +258,10 @@ static void init(struct fs *fs, struct fuse_conn_info *conn)
 	const struct store_tree *tree = store_tree(fs->c.store);
 	unsigned want = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_WRITE |
 	                FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
-	                FUSE_CAP_ASYNC_DIO;
+	                FUSE_CAP_ASYNC_DIO | FUSE_CAP_POSIX_ACL;
 
+	/* ACLs too: where a file has one, the mode's group bits are its mask, and the kernel's
+	 * check of the mode alone would give the group what the ACL denies it. */
 	conn->want |= want & conn->capable;
 	conn->max_write = (unsigned)((struct tree_state *)fs->state)->request;
 	/* suid and sgid bits are for the kernel to clear: it knows who writes. */

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -469,6 +470,32 @@ def test_extended_attributes(local):
     with pytest.raises(OSError) as caught:
         os.getxattr(path, "user.a")
     assert caught.value.errno == errno.ENODATA
+
+
+@needs_root
+def test_an_acl_is_enforced(local):
+    """With one, the mode's group bits are its mask and do not speak for the group."""
+    path = local.dir / "value"
+    path.write_bytes(b"x")
+    os.chown(path, 0, 500)
+    nobody, tags = 0xffffffff, {"user": 1, "user:": 2, "group": 4, "mask": 16, "other": 32}
+    entries = [("user", 6, nobody), ("user:", 6, 1000), ("group", 4, nobody), ("mask", 6, nobody),
+               ("other", 0, nobody)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tags[t], bits, who) for t, bits, who in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError as e:
+        assert e.errno == errno.EOPNOTSUPP and local.kind == "mem"
+        return
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+    def may(command, user, group):
+        return subprocess.run(["sh", "-c", command], cwd=local.dir, user=user, group=group, extra_groups=[],
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    assert may("echo >>value", 1000, 1000)
+    assert may("cat value", 1001, 500) and not may("echo >>value", 1001, 500)
+    assert not may("cat value", 1002, 1002)
 
 
 def test_renames_with_flags(local):
