@@ -265,7 +265,7 @@ static int take_head(struct fetch *f, int result, struct index *ix)
 	bool below = q->prefix[length - 1] == '/';
 	char *name;
 
-	if (result != 0 && result != -ENOENT && result != -EACCES)
+	if (result != 0 && result != -ENOENT && (result != -EACCES || !f->lookup.op.denied))
 		return result;
 	if (!below && result != 0) {
 		char *key = xasprintf("%s/", q->prefix);

@@ -525,13 +525,14 @@ static void decide(struct work *work, struct waiter *w)
 
 /* ---- the course of a fetch ---- */
 
-/* Is that the answer of a store that does not list here? Of a web server's folder without an
- * index nothing can be concluded either, whatever it says. */
+/* Is that the answer of a store that does not list here? Credentials that are expired or wrong
+ * tell nothing of that. Of a web server's folder without an index nothing can be concluded
+ * either, whatever it says. */
 static bool is_denial(const struct fetch *f, int result)
 {
 	if (f->question.kind == FETCH_WHOLE)
 		return result == -EACCES || result == -ENOENT || result == -EOPNOTSUPP;
-	return f->question.kind == FETCH_PAGE && result == -EACCES;
+	return f->question.kind == FETCH_PAGE && result == -EACCES && f->list.op.denied;
 }
 
 /* Listing may be denied as a whole, for parts of names, or just above this directory. */

@@ -93,7 +93,9 @@ static enum http_next judge_refusal(struct http_op *h, int *result)
 			return HTTP_RENEW;
 		return fail(result, -EACCES);
 	case DIALECT_DENIED:
-		h->op->denied = !strcmp(h->answer.code, "AccessDenied");
+		/* The answer to a HEAD has no body to tell more. */
+		h->op->denied = !strcmp(h->answer.code, "AccessDenied") ||
+		                (h->call.op == DIALECT_HEAD && h->answer.status == 403);
 		return fail(result, -EACCES);
 	case DIALECT_CLOCK_SKEW:
 		return fail(result, -EACCES);

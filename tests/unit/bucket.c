@@ -139,6 +139,7 @@ static int answer_list(struct bucket *b, struct store_list *op)
 		return b->list_error;
 	if (is_denied(b, op->prefix)) {
 		snprintf(op->op.error, sizeof(op->op.error), "403 AccessDenied");
+		op->op.denied = true;
 		return -EACCES;
 	}
 	if (b->fail_page == number)
@@ -212,8 +213,10 @@ static int answer_lookup(struct bucket *b, struct store_lookup *op)
 	atomic_fetch_add(&b->heads, 1);
 	if (b->lookup_error)
 		return b->lookup_error;
-	if (!bucket_has(b, op->key))
-		return b->denies_heads && is_denied(b, op->key) ? -EACCES : -ENOENT;
+	if (!bucket_has(b, op->key)) {
+		op->op.denied = b->denies_heads && is_denied(b, op->key);
+		return op->op.denied ? -EACCES : -ENOENT;
+	}
 	fill_attr(op->key, &op->attr);
 	return 0;
 }
