@@ -269,7 +269,13 @@ void s3_explain(const void *config, const struct dialect_call *call,
 	if (verdict == DIALECT_NO_BUCKET && failure && failure->verdict == DIALECT_NOT_FOUND)
 		failure = find_failure("NoSuchBucket");
 	if (call->op == DIALECT_LIST) {
-		buf_adds(out, c->display);
+		size_t n = call->prefix ? strlen(call->prefix) : 0;
+
+		/* As a source is written: no slash at its end. */
+		n -= n && call->prefix[n - 1] == '/';
+		buf_addf(out, "s3://%s%s", c->bucket, n ? "/" : "");
+		if (n)
+			buf_add_quoted(out, call->prefix, n, 80);
 	} else {
 		buf_addf(out, "s3://%s/", c->bucket);
 		buf_add_quoted(out, call->key, strlen(call->key), 80);

@@ -664,7 +664,7 @@ static const struct {
 
 START_TEST(failures_have_a_sentence)
 {
-	struct dialect_call call = {.op = sentences[_i].op, .key = "k\x01", .prefix = "", .length = 1};
+	struct dialect_call call = {.op = sentences[_i].op, .key = "k\x01", .prefix = "p/", .length = 1};
 	struct dialect_credentials *c = example_credentials("token");
 	struct dialect_session session = {sentences[_i].anonymous ? NULL : c, "us-east-1",
 	                                  NOW_S * (int64_t)NS_PER_SECOND};
