@@ -140,6 +140,7 @@ static int build_bucket(struct stack *s, struct buf *error)
 	                .max_window = c->readahead ? MIN(c->readahead, memory / 2) :
 	                                             MIN(memory / 4, 128ull << 20),
 	                .max_part = MIN(8ull << 20, memory / 8),
+	                .max_gap = c->max_gap,
 	        },
 	        .max_gets = c->connections,
 	};

@@ -12,9 +12,10 @@
  * Each version has an object of its own here: nothing is invalidated in place. Dirty bytes
  * never come here.
  *
- * Memory is given up in this order: idle buffers; segments read to their end (the kernel has
- * those pages), longest unused first; and for demand only, segments that nobody has read to
- * the end. Speculation never pushes out what is still to be read and leaves demand a share.
+ * Memory is given up in this order: idle buffers; segments of which as much was read as they
+ * hold (the kernel has those pages), longest unused first; and for demand only, segments that
+ * are still to be read. Speculation pushes those out only when nobody has come for them while
+ * half the budget was given to others, and leaves demand a share.
  *
  * One lock covers it all: what happens under it is a search among a few segments, and a lock
  * a shard would only make the budget harder to hold. No callback runs under it. Any thread
@@ -51,43 +52,50 @@ void cache_object_destroy(struct cache_object *o);
 
 enum cache_lane { CACHE_DEMAND, CACHE_SPECULATION };
 
-/* A reader's claim on a range: pins it, and waits for it. Embedded in a request. */
-struct cache_waiter {
-	/* All of the range has arrived (0), or a fetch of part of it has failed (-errno: decide
-	 * anew). Runs once, on the thread of the event, no lock held; never inside cache_wait. */
-	void (*wake)(struct cache_waiter *w, int result);
-	/* Private. */
-	struct list link;
-	struct range range;
-	struct cache_object *object;
-	int result;
-};
-
-/* What one pin may span: the largest FUSE read. Segments start at multiples of a page (the
- * reader rounds what it claims), so it lies in at most so many. */
+/* What one pin may span: the largest FUSE read. Segments begin and end at multiples of a page
+ * or at the value's end, so it lies in at most so many. */
 #define CACHE_PIN_BYTES (1u << 20)
 #define CACHE_MAX_IOV (CACHE_PIN_BYTES / 4096 + 1)
 
-/* Pins what stands for r, when all of it is present: fills iov and returns their number; 0
- * when a byte is absent or wanted. Unpin with cache_unpin when the reply has been sent. */
+/* A range of which every byte is held where it is. */
 struct cache_pin {
 	struct cache_segment *segments[CACHE_MAX_IOV];
 	struct iovec iov[CACHE_MAX_IOV];
 	int count;
 };
-int cache_pin(struct cache_object *o, struct range r, struct cache_pin *pin);
-void cache_unpin(struct cache_object *o, struct cache_pin *pin);
 
-/* How a range stands: all present, all present or on its way, or partly absent. */
+/* Waits for a range, and pins it. Embedded in a request; used again after it woke. */
+struct cache_waiter {
+	/* The range has arrived and is pinned (0), or a fetch of part of it has failed and
+	 * nothing is (-errno: decide anew). Runs once a wait, on the thread of the event, no lock
+	 * held; never inside cache_wait. */
+	void (*wake)(struct cache_waiter *w, int result);
+	/* Private. */
+	struct list link;
+	struct range range;
+	struct cache_pin *pin;
+	uint64_t need;   /* bytes, of one that waits for memory */
+	bool withdrawn;
+	int result;
+};
+
+void cache_waiter_init(struct cache_waiter *w, void (*wake)(struct cache_waiter *w, int result),
+                       struct cache_pin *pin);
+
+/* How a range stands: all present, all present or on its way, or partly absent; `missing`
+ * (NULL: not wanted) is its first absent byte, its end when there is none. */
 enum cache_state { CACHE_PRESENT, CACHE_WANTED, CACHE_ABSENT };
-enum cache_state cache_look(struct cache_object *o, struct range r);
+enum cache_state cache_look(struct cache_object *o, struct range r, uint64_t *missing);
 
-/* Claims the first absent part of r, at most `max` bytes, for a fetch that the caller must
- * now start: a segment with memory, wanted. Returns 0 and the segment, 1 when nothing of r is
- * absent, or -ENOMEM when the lane has no room (demand: only while everything is pinned or
- * in flight; wait with cache_wait_memory). */
+/* Claims what is absent of r, all of it or nothing, for fetches that the caller must now
+ * start: segments of at most `max` bytes, wanted, for cache_claimed to take from the list. r
+ * begins at a page and ends at one or with the value; max is whole pages. Returns 0, with an
+ * empty list when nothing is absent; -ENOBUFS when the lane has no room (demand: wait with
+ * cache_wait_memory); or -ENOMEM when the system has none. */
 int cache_claim(struct cache_object *o, struct range r, size_t max, enum cache_lane lane,
-                struct cache_segment **out);
+                struct list *claimed);
+/* The next segment of a claim, in order; NULL after the last. */
+struct cache_segment *cache_claimed(struct list *claimed);
 struct range cache_segment_range(const struct cache_segment *s);
 void *cache_segment_memory(const struct cache_segment *s);
 /* The fetch has brought the first `filled` bytes; wakes who waited for them. */
@@ -96,14 +104,17 @@ void cache_filled(struct cache_segment *s, size_t filled);
  * its waiters wake with `error`. The segment must not be touched any more. */
 void cache_finish(struct cache_segment *s, int error);
 
-/* Waits for r, of which nothing is absent. Returns 0 when the waiter was queued, 1 when all
- * is present already (it was not), -EAGAIN when something is absent after all. */
+/* Pins r when all of it is present (1), or waits for it when nothing of it is absent (0: w
+ * will wake). Else -EAGAIN, or -EINTR for a waiter that was withdrawn. What is waited for is
+ * held as what is pinned. */
 int cache_wait(struct cache_object *o, struct cache_waiter *w, struct range r);
-/* Takes a waiter back; false when it has woken or is about to. */
+/* Gives a pinned range back, after the reply; one that is not pinned is fine. */
+void cache_unpin(struct cache_object *o, struct cache_pin *pin);
+/* Waits until a demand claim of r, which got -ENOBUFS, would be granted: wake(0). Returns 1
+ * without queueing when it would be now, or -EINTR as above. Holds nothing meanwhile. */
+int cache_wait_memory(struct cache_object *o, struct cache_waiter *w, struct range r, size_t max);
+/* Withdraws a waiter, from its waits to come too; false when it does not wait, or has woken or
+ * is about to. */
 bool cache_unwait(struct cache_object *o, struct cache_waiter *w);
-
-/* Waits until memory was given back: wake(0). For a demand claim that got -ENOMEM. Returns 1
- * without queueing when there is some now. */
-int cache_wait_memory(struct cache_object *o, struct cache_waiter *w);
 
 #endif

@@ -16,6 +16,9 @@ struct policy_limits {
 	uint64_t range_buffer;  /* bytes; 0: exact ranges */
 	uint64_t max_window;    /* the largest window of one stream, bytes */
 	uint64_t max_part;      /* the largest single GET, bytes */
+	uint64_t max_gap;       /* ranges with at most so many bytes between them are worth one GET */
+	uint64_t round_trip;    /* what one round trip would have carried, bytes; 0: unknown */
+	uint64_t kernel_ahead;  /* how far the kernel itself reads ahead, bytes */
 };
 
 /* One sequence of reads found in an object's reads (streams.h finds them). */
@@ -23,9 +26,11 @@ struct policy_stream {
 	/* Kept by streams.c. */
 	uint64_t first;         /* where the stream began */
 	uint64_t frontier;      /* end of the furthest byte asked for */
+	bool advanced;          /* … and this read has moved it */
+	uint64_t opening;       /* length of its first read */
 	unsigned reads;         /* observed so far, this one included */
 	unsigned confidence;    /* how sure it is that the stream goes on: 2 for each read next to
-	                         * the frontier, 1 for each a small gap beyond; 0: a single read */
+	                         * the frontier, 1 for each at most max_gap beyond; 0: a single read */
 	bool counted;           /* its run stands in policy_history already */
 	uint64_t used_tick;     /* for choosing which to forget; 0: the slot is free */
 	/* Kept by the policy and the reader. */
@@ -40,7 +45,6 @@ struct policy_stream {
 struct policy_history {
 	uint64_t reads;         /* before this one */
 	uint64_t typical_run;   /* bytes that a finished stream read; 0: none finished yet */
-	struct range loaded;    /* ranged: what its buffer holds */
 };
 
 /* What was observed of this read. */
@@ -48,8 +52,8 @@ struct policy_read {
 	struct range range;     /* what was asked for; not empty, inside the value */
 	uint64_t object_size;
 	uint64_t now_ns;        /* monotonic */
+	uint64_t missing;       /* its first byte that is neither there nor on its way; its end: none */
 	bool stalled;           /* a byte of it is not there: its reader will wait */
-	bool in_flight;         /* … but all of it is on its way */
 };
 
 struct policy_plan {
@@ -71,6 +75,12 @@ extern const struct policy policy_sequential, policy_ranged, policy_auto;
 
 /* The policy of that name, NULL when there is none (or it was left out of the build). */
 const struct policy *policy_by_name(const char *name);
+/* Whether nothing of the read is left to be fetched. */
+static inline bool policy_read_covered(const struct policy_read *read)
+{
+	return read->missing >= read->range.end;
+}
+
 /* NULL-terminated, in the order in which help shows them. */
 extern const struct policy *const policy_list[];
 

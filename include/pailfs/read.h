@@ -6,7 +6,6 @@
 #ifndef PAILFS_READ_H
 #define PAILFS_READ_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -25,13 +24,18 @@ struct read_config {
 	struct cache *cache;
 	struct stats *stats;
 	const struct clock *clock;
-	struct policy_limits limits;
-	unsigned max_gets;      /* in flight at once, all readers together */
+	struct policy_limits limits; /* max_gap UINT64_MAX: what a round trip would have carried,
+	                              * measured; what follows that is not used */
+	unsigned max_gets;      /* in flight at once, all readers together; beyond them, demand
+	                         * ranges of a reader at most limits.max_gap apart become one GET */
 };
 
 struct read_engine *read_engine_create(const struct read_config *config);
 /* Waits until the last fetch of every destroyed reader has ended. */
 void read_engine_destroy(struct read_engine *e);
+
+/* How far the kernel reads ahead by itself, bytes: 128 KiB unless told otherwise. */
+void read_engine_set_kernel_ahead(struct read_engine *e, uint64_t bytes);
 
 /* A reader of this version; takes a reference of the object. */
 struct reader *reader_create(struct read_engine *e, struct store_object *object, const struct policy *policy);
@@ -53,10 +57,10 @@ struct reader_request {
 	struct reader *reader;
 	struct cache_waiter waiter;
 	struct range demand;    /* what the plan said to fetch for it */
-	atomic_bool interrupted;
+	struct list pending;    /* while it waits for a GET to end before it may start one */
 };
 
-/* Reads [offset, offset+length), clipped to the value (R1). Returns 1 when the bytes are
+/* Reads [offset, offset+length), clipped to the value (R1), of at most CACHE_PIN_BYTES. Returns 1 when the bytes are
  * pinned now (0 of them at or past the end; done will not run), 0 pending, -errno. */
 int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, size_t length);
 /* Gives the pinned bytes back, after the reply. */

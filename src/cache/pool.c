@@ -12,12 +12,12 @@ struct pool_buffer {
 	size_t size;
 };
 
-#define SMALLEST 16384ull /* a quarter of it is a page: every class is whole pages */
+#define PAGE 4096ull
 
-/* 1 to 4 pages, then SMALLEST * 2^i * (1, 1.25, 1.5, 1.75). */
+/* One, two and three pages; from class 3 on 2^k * (4, 5, 6, 7) pages: all are whole pages. */
 static size_t class_size(unsigned k)
 {
-	return k < 4 ? SMALLEST / 4 * (k + 1) : (size_t)((SMALLEST << (k / 4 - 1)) / 4 * (4 + k % 4));
+	return k < 3 ? PAGE * (k + 1) : (size_t)((PAGE << ((k - 3) / 4)) * (4 + (k - 3) % 4));
 }
 
 static unsigned class_of(size_t n)

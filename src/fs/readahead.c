@@ -17,33 +17,39 @@
 
 struct readahead_task {
 	struct dispatch_task task;
+	struct read_engine *engine; /* NULL where reads do not go through one */
 	unsigned kib;
 	char mountpoint[];
 };
 
-static void set(const char *mountpoint, unsigned kib)
+static bool set(const char *mountpoint, unsigned kib)
 {
 	char path[96], value[16];
 	struct stat st;
+	bool done;
 	int fd, n;
 
 	if (stat(mountpoint, &st))
-		return;
+		return false;
 	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(st.st_dev),
 	         minor(st.st_dev));
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	n = snprintf(value, sizeof(value), "%u", kib);
-	if (fd < 0 || write(fd, value, (size_t)n) != n)
+	done = fd >= 0 && write(fd, value, (size_t)n) == n;
+	if (!done)
 		log_debug(LOG_FS, "%s: the kernel's readahead stays as it is: %s", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
+	return done;
 }
 
 static void run(struct dispatch_task *task)
 {
 	struct readahead_task *t = container_of(task, struct readahead_task, task);
 
-	set(t->mountpoint, t->kib);
+	/* What a reader seems to want is partly what the kernel adds. */
+	if (set(t->mountpoint, t->kib) && t->engine)
+		read_engine_set_kernel_ahead(t->engine, (uint64_t)t->kib << 10);
 	free(t);
 }
 
@@ -53,6 +59,7 @@ void readahead_set(struct fs *fs, unsigned kib)
 	struct readahead_task *t = xcalloc(1, sizeof(*t) + n);
 
 	t->task.run = run;
+	t->engine = fs->c.engine;
 	t->kib = kib;
 	memcpy(t->mountpoint, fs->mountpoint, n);
 	dispatch_post(fs->dispatch, &t->task);

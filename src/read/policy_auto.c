@@ -3,12 +3,14 @@
  *	a small object, read from its start     all of it: one GET beats two
  *	a first read at the end                 the tail: archives and footers keep their
  *	                                        directories there
- *	a single read                           exactly itself
+ *	a read at the start                     the head: what begins there mostly goes on
+ *	a single read elsewhere                 exactly itself
  *	a second one next to it                 up to where this object's streams usually end;
- *	                                        before there is such experience, FIRST_RUN
+ *	                                        before there is such experience, FIRST_RUN where
+ *	                                        the first was short: a header before its body
  *	a stream that goes on beyond that       as much again as it has read so far
- *	… and has come to PIPELINE bytes        a window with several GETs in flight, which
- *	                                        doubles when the reader stalls
+ *	… and has come to PIPELINE bytes, or    a window with several GETs in flight, which
+ *	  out of the head                       doubles when the reader stalls
  *
  * A reader that scatters has short streams, so its typical run is short and it stays with
  * nearly exact ranges; nothing has to be switched back. */
@@ -18,54 +20,99 @@
 #define SMALL_OBJECT (512ull << 10)
 #define TAIL_REACH (64ull << 10)
 #define TAIL_FETCH (512ull << 10)
-#define FIRST_RUN (1ull << 20)
+#define HEAD_FETCH (512ull << 10)
+/* The kernel reads ahead of what follows a header too, doubling its step each time. */
+#define FIRST_RUN(kernel_ahead) MAX(1ull << 20, 2 * (kernel_ahead))
+#define SHORT_READ (128ull << 10)
 #define PIPELINE (3ull << 20)
 #define FIRST_WINDOW (8ull << 20)
 
-static uint64_t page_up(uint64_t n)
+enum sight { SMALL, TAIL, HEAD, SINGLE, STREAM, COVERED, YOUNG };
+
+static const char *const sights[] = {
+	[SMALL] = "a small object from its start: all of it",
+	[TAIL] = "a first read at the end: the tail",
+	[HEAD] = "a read at the start: the head",
+	[SINGLE] = "a single read: exactly it",
+	[STREAM] = "a stream: a window ahead of it",
+	[COVERED] = "a stream, still inside what was fetched",
+	[YOUNG] = "a young stream: as far as they usually go",
+};
+
+static enum sight see(const struct policy_history *history, const struct policy_stream *stream,
+                      const struct policy_read *read)
 {
-	return (n + 4095) & ~4095ull;
+	uint64_t run = stream->frontier - stream->first;
+
+	if (read->range.start == 0 && read->object_size <= SMALL_OBJECT)
+		return SMALL;
+	if (history->reads == 0 && read->range.end + TAIL_REACH >= read->object_size)
+		return TAIL;
+	if (read->range.start == 0)
+		return HEAD;
+	/* From the start one step is evidence enough, once it nears the head's end. */
+	if (stream->first == 0 && stream->confidence >= 1 && run > HEAD_FETCH / 2)
+		return STREAM;
+	if (stream->confidence >= 4 && run >= PIPELINE)
+		return STREAM;
+	if (stream->confidence < 2)
+		return SINGLE;
+	return policy_read_covered(read) ? COVERED : YOUNG;
+}
+
+/* Where a young stream will probably end. */
+static uint64_t expected_end(const struct policy_limits *limits, const struct policy_history *history,
+                             const struct policy_stream *stream, const struct policy_read *read)
+{
+	uint64_t run = stream->frontier - stream->first;
+	uint64_t typical = (history->typical_run + 4095) & ~4095ull;
+
+	if (typical == 0 && stream->opening <= SHORT_READ)
+		return read->range.start + FIRST_RUN(limits->kernel_ahead);
+	if (read->range.end < stream->first + typical)
+		return stream->first + typical;
+	return read->range.start + MAX(run, range_length(read->range));
 }
 
 static void plan(const struct policy_limits *limits, struct policy_history *history,
                  struct policy_stream *stream, const struct policy_read *read,
                  struct policy_plan *plan)
 {
-	uint64_t run = stream->frontier - stream->first, expected, size = read->object_size;
-	const char *saw;
+	uint64_t size = read->object_size;
+	enum sight sight = see(history, stream, read);
 
+	/* A directory at the end says nothing of how long the runs before it are. */
+	stream->tail = stream->first + TAIL_FETCH >= size;
 	plan->demand = read->range;
 	plan->ahead = (struct range){read->range.end, read->range.end};
-	if (size <= SMALL_OBJECT && read->range.start == 0) {
-		plan->demand = (struct range){0, size};
-		saw = "a small object from its start: all of it";
-	} else if (history->reads == 0 && read->range.end + TAIL_REACH >= size) {
+	switch (sight) {
+	case SMALL:
+		plan->demand.end = size;
+		break;
+	case TAIL:
 		plan->demand.start = MIN(read->range.start, size > TAIL_FETCH ? size - TAIL_FETCH : 0);
 		plan->demand.end = size;
-		stream->tail = true;
-		saw = "a first read at the end: the tail";
-	} else if (stream->confidence < 2) {
-		saw = "a single read: exactly it";
-	} else if (run >= PIPELINE && stream->confidence >= 4) {
+		break;
+	case HEAD:
+		plan->demand.end = MIN(MAX(read->range.end, HEAD_FETCH), size);
+		break;
+	case STREAM:
 		if (!stream->window)
 			stream->window = MIN(FIRST_WINDOW, limits->max_window);
-		else if (read->stalled)
+		else if (read->stalled && stream->advanced)
 			window_grow(limits, stream, read);
 		window_plan(limits, stream, read, plan);
-		saw = "a stream: a window ahead of it";
-	} else if (!read->stalled || read->in_flight) {
-		saw = "a stream, still inside what was fetched";
-	} else {
-		expected = stream->first + (history->typical_run ? page_up(history->typical_run) : FIRST_RUN);
-		if (history->typical_run == 0)
-			expected = read->range.start + FIRST_RUN;
-		else if (read->range.end >= expected)
-			expected = read->range.start + MAX(run, range_length(read->range));
-		plan->demand.end = MIN(MAX(read->range.end, expected), size);
-		saw = "a young stream: as far as they usually go";
+		break;
+	case YOUNG:
+		plan->demand.end = MIN(MAX(read->range.end, expected_end(limits, history, stream, read)), size);
+		break;
+	case SINGLE:
+	case COVERED:
+		break;
 	}
-	snprintf(plan->why, sizeof(plan->why), "auto: %s (window %llu KiB, run %llu KiB)", saw,
-	         (unsigned long long)(stream->window >> 10), (unsigned long long)(run >> 10));
+	snprintf(plan->why, sizeof(plan->why), "auto: %s (window %llu KiB, run %llu KiB)", sights[sight],
+	         (unsigned long long)(stream->window >> 10),
+	         (unsigned long long)((stream->frontier - stream->first) >> 10));
 }
 
 const struct policy policy_auto = {.name = "auto", .plan = plan};

@@ -1,8 +1,12 @@
-/* policy_ranged.c - exact ranges behind one buffer, as s3torchconnector's range reader.
+/* policy_ranged.c - exact ranges behind a buffer, as s3torchconnector's range reader.
  *
  * A request of at least range_buffer bytes fetches just itself; a smaller one loads the
  * buffer at its start. One that begins inside what is loaded takes the overlap from there,
- * and the rule holds for the rest; one that begins before it loads anew at its start. */
+ * and the rule holds for the rest; one that begins before it loads anew at its start.
+ *
+ * The buffer is the cache: what is loaded is what the cache has or has under way of the
+ * request's beginning. So the streams of an inode do not take one buffer from each other, and
+ * where a load reaches into an older one, only the bytes that are not there are fetched. */
 #include <stdio.h>
 #include "pailfs/base/xalloc.h"
 #include "pailfs/policy.h"
@@ -11,23 +15,21 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
                  struct policy_stream *stream, const struct policy_read *read,
                  struct policy_plan *plan)
 {
-	struct range rest = read->range, loaded = history->loaded;
+	struct range rest = {read->missing, read->range.end};
 	uint64_t buffer = limits->range_buffer;
-	const char *chose = "exact";
+	const char *chose;
 
 	plan->demand = read->range;
 	plan->ahead = (struct range){read->range.end, read->range.end};
-	if (rest.start >= loaded.start && rest.start < loaded.end)
-		rest.start = MIN(loaded.end, rest.end);
 	if (range_empty(rest)) {
-		chose = "from the buffer";
-	} else if (range_length(rest) < buffer) {
-		rest.end = MIN(rest.start + buffer, read->object_size);
-		history->loaded = rest;
-		plan->demand = (struct range){MIN(read->range.start, rest.start), rest.end};
+		chose = "from what is loaded";
+	} else if (range_length(rest) >= buffer) {
+		chose = "exactly what was asked for";
+	} else {
+		plan->demand.end = MIN(rest.start + buffer, read->object_size);
 		chose = "loaded the buffer";
 	}
-	snprintf(plan->why, sizeof(plan->why), "ranged: %s, range_buffer %llu KiB", chose,
+	snprintf(plan->why, sizeof(plan->why), "ranged: %s (range_buffer %llu KiB)", chose,
 	         (unsigned long long)(buffer >> 10));
 }
 

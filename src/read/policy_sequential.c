@@ -11,7 +11,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 {
 	if (!stream->window)
 		stream->window = MIN(FIRST_WINDOW, limits->max_window);
-	else if (read->stalled)
+	else if (read->stalled && stream->advanced)
 		window_grow(limits, stream, read);
 	window_plan(limits, stream, read, plan);
 	snprintf(plan->why, sizeof(plan->why), "sequential: window %llu KiB",

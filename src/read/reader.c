@@ -10,105 +10,14 @@
  *
  * A failure is remembered for a second: the kernel follows a failed READ at once with one of
  * the same place (F1). */
-#include "pailfs/read.h"
-
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "pailfs/base/lock.h"
 #include "pailfs/base/log.h"
-#include "streams.h"
+#include "reader_impl.h"
 
-#define FAILURES_KEPT 4
-#define FAILURE_NS NS_PER_SECOND
-/* The share of the GETs in flight that may be speculation: demand always finds a free one. */
-#define SPECULATIVE_GETS(n) ((n) - (n) / 4)
-
-struct read_engine {
-	struct read_config config;
-	pthread_mutex_t lock;
-	pthread_cond_t idle;
-	unsigned in_flight;   /* lock; GETs of all readers */
-	unsigned speculative; /* lock; of these */
-};
-
-struct failure {
-	struct range range;
-	uint64_t until_ns;
-	int error;
-};
-
-struct reader {
-	struct read_engine *engine;
-	struct store_object *object;
-	struct cache_object *cached;
-
-	pthread_mutex_t lock; /* covers what follows */
-	unsigned refs;        /* the owner's, other users', and one for each fetch */
-	bool closed;
-	bool delivered;
-	const struct policy *policy;
-	struct streams streams;
-	struct list fetches;
-	struct failure failures[FAILURES_KEPT];
-	unsigned next_failure;
-	char why[160];
-	char error[256];
-};
-
-/* One GET of one segment. */
-struct fetch {
-	struct store_get get;
-	struct reader *reader;
-	struct cache_segment *segment;
-	struct list link; /* in reader.fetches; reader's lock */
-	bool speculative;
-};
-
-struct read_engine *read_engine_create(const struct read_config *config)
-{
-	struct read_engine *e = xcalloc(1, sizeof(*e));
-
-	e->config = *config;
-	pthread_mutex_init(&e->lock, NULL);
-	pthread_cond_init(&e->idle, NULL);
-	return e;
-}
-
-void read_engine_destroy(struct read_engine *e)
-{
-	if (!e)
-		return;
-	pthread_mutex_lock(&e->lock);
-	while (e->in_flight)
-		pthread_cond_wait(&e->idle, &e->lock);
-	pthread_mutex_unlock(&e->lock);
-	pthread_cond_destroy(&e->idle);
-	pthread_mutex_destroy(&e->lock);
-	free(e);
-}
-
-/* Takes the right to one more GET. Demand always gets it; the net room queues it when the
- * connections are short. */
-static bool engine_enter(struct read_engine *e, bool speculative)
-{
-	scoped_lock(&e->lock);
-	if (speculative && e->in_flight >= SPECULATIVE_GETS(e->config.max_gets))
-		return false;
-	e->in_flight++;
-	e->speculative += speculative;
-	return true;
-}
-
-static void engine_leave(struct read_engine *e, bool speculative)
-{
-	scoped_lock(&e->lock);
-	e->speculative -= speculative;
-	if (--e->in_flight == 0)
-		pthread_cond_broadcast(&e->idle);
-}
+#define PAGE 4096ull
 
 struct reader *reader_create(struct read_engine *e, struct store_object *object, const struct policy *policy)
 {
@@ -121,6 +30,8 @@ struct reader *reader_create(struct read_engine *e, struct store_object *object,
 	r->refs = 1;
 	pthread_mutex_init(&r->lock, NULL);
 	list_init(&r->fetches);
+	list_init(&r->pending);
+	list_init(&r->queued);
 	return r;
 }
 
@@ -142,6 +53,7 @@ void reader_unref(struct reader *r)
 	pthread_mutex_unlock(&r->lock);
 	if (!last)
 		return;
+	assert(list_empty(&r->pending) && list_empty(&r->fetches));
 	cache_object_destroy(r->cached);
 	store_object_unref(r->object);
 	pthread_mutex_destroy(&r->lock);
@@ -150,128 +62,21 @@ void reader_unref(struct reader *r)
 
 void reader_destroy(struct reader *r)
 {
-	struct fetch *f;
-
 	if (!r)
 		return;
 	pthread_mutex_lock(&r->lock);
 	r->closed = true;
-	list_for_each(f, &r->fetches, link)
-		store_cancel(&f->get.op);
+	fetch_cancel_all(r);
 	pthread_mutex_unlock(&r->lock);
 	reader_unref(r);
-}
-
-static void remember_failure(struct reader *r, struct fetch *f, int error)
-{
-	struct range failed = {f->get.offset + f->get.filled, f->get.offset + f->get.length};
-
-	scoped_lock(&r->lock);
-	r->failures[r->next_failure++ % FAILURES_KEPT] = (struct failure){
-	        .range = failed,
-	        .until_ns = clock_monotonic(r->engine->config.clock) + FAILURE_NS,
-	        .error = error,
-	};
-	snprintf(r->error, sizeof(r->error), "%s", f->get.op.error);
-}
-
-static void fetch_end(struct fetch *f, int result)
-{
-	struct reader *r = f->reader;
-	struct read_engine *e = r->engine;
-	bool speculative = f->speculative;
-
-	/* Out of the list first: from here on nobody cancels it. */
-	pthread_mutex_lock(&r->lock);
-	list_remove(&f->link);
-	pthread_mutex_unlock(&r->lock);
-	stats_add(e->config.stats, STAT_GETS_IN_FLIGHT, -1);
-	if (result < 0 && result != -ECANCELED)
-		remember_failure(r, f, result);
-	if (result == 0)
-		cache_filled(f->segment, f->get.length);
-	cache_finish(f->segment, result);
-	free(f);
-	reader_unref(r);
-	engine_leave(e, speculative);
-}
-
-static void fetch_done(struct store_op *op, int result)
-{
-	fetch_end(container_of(op, struct fetch, get.op), result);
-}
-
-static void fetch_progress(struct store_get *get, size_t filled)
-{
-	cache_filled(container_of(get, struct fetch, get)->segment, filled);
-}
-
-static void fetch_start(struct reader *r, struct cache_segment *segment, bool speculative)
-{
-	struct fetch *f = xcalloc(1, sizeof(*f));
-	struct range range = cache_segment_range(segment);
-	int result;
-
-	f->reader = r;
-	f->segment = segment;
-	f->speculative = speculative;
-	f->get.op.done = fetch_done;
-	f->get.op.speculative = speculative;
-	f->get.object = r->object;
-	f->get.offset = range.start;
-	f->get.length = (size_t)range_length(range);
-	f->get.buffer = cache_segment_memory(segment);
-	f->get.progress = fetch_progress;
-	stats_add(r->engine->config.stats, STAT_GETS_IN_FLIGHT, 1);
-	pthread_mutex_lock(&r->lock);
-	r->refs++;
-	list_append(&r->fetches, &f->link);
-	pthread_mutex_unlock(&r->lock);
-	result = store_get_range(r->engine->config.store, &f->get);
-	if (result != 0)
-		fetch_end(f, result < 0 ? result : 0);
-}
-
-/* Starts GETs for what is absent of the demand; -ENOMEM when the budget has no room. */
-static int fetch_demand(struct reader *r, struct range demand)
-{
-	struct cache_segment *segment;
-	int err;
-
-	while ((err = cache_claim(r->cached, demand, r->engine->config.limits.max_part, CACHE_DEMAND,
-	                          &segment)) == 0) {
-		engine_enter(r->engine, false);
-		fetch_start(r, segment, false);
-	}
-	return err < 0 ? err : 0;
-}
-
-/* Starts GETs for speculation as far as budget and connections go; returns how far that was. */
-static uint64_t fetch_ahead(struct reader *r, struct range ahead, uint64_t part)
-{
-	struct cache_segment *segment;
-
-	while (!range_empty(ahead)) {
-		struct range next = {ahead.start, MIN(ahead.end, ahead.start + part)};
-
-		while (cache_look(r->cached, next) == CACHE_ABSENT) {
-			if (!engine_enter(r->engine, true))
-				return ahead.start;
-			if (cache_claim(r->cached, next, part, CACHE_SPECULATION, &segment)) {
-				engine_leave(r->engine, true);
-				return ahead.start;
-			}
-			fetch_start(r, segment, true);
-		}
-		ahead.start = next.end;
-	}
-	return ahead.start;
 }
 
 /* Segments are whole pages (cache.h); so are nearly all reads that the kernel sends. */
 static struct range whole_pages(struct range r, uint64_t size)
 {
-	return (struct range){r.start & ~(uint64_t)4095, MIN((r.end + 4095) & ~(uint64_t)4095, size)};
+	if (range_empty(r))
+		return r;
+	return (struct range){r.start & ~(PAGE - 1), MIN((r.end + PAGE - 1) & ~(PAGE - 1), size)};
 }
 
 static struct range page_range(const struct reader_request *q)
@@ -279,34 +84,40 @@ static struct range page_range(const struct reader_request *q)
 	return whole_pages(q->range, q->reader->object->attr.size);
 }
 
-/* Observes the read and asks the policy. */
-static void make_plan(struct reader *r, struct range range, struct policy_plan *plan,
-                      struct policy_stream **stream, bool *hit)
+/* What was planned is ours to be sure of: nothing of it came from outside. */
+static void check_plan(const struct policy_plan *plan, const struct policy_read *read)
 {
-	enum cache_state state = cache_look(r->cached, range);
-	struct policy_read read = {
-	        .range = range,
-	        .object_size = r->object->attr.size,
-	        .now_ns = clock_monotonic(r->engine->config.clock),
-	        .stalled = state != CACHE_PRESENT,
-	        .in_flight = state == CACHE_WANTED,
-	};
+	assert(plan->demand.start <= read->range.start && plan->demand.end >= read->range.end);
+	assert(plan->demand.end <= read->object_size && plan->ahead.end <= read->object_size);
+	assert(range_empty(plan->ahead) || plan->part > 0);
+}
 
+/* Observes the read and asks the policy. The reader's lock is held. */
+static struct policy_stream *make_plan(struct reader *r, const struct policy_read *read,
+                                       struct policy_plan *plan)
+{
+	struct policy_limits limits = r->engine->config.limits;
+	struct policy_stream *stream;
+
+	limits.max_gap = fetch_max_gap(r->engine);
+	limits.round_trip = atomic_load_explicit(&r->engine->round_trip, memory_order_relaxed);
+	limits.kernel_ahead = atomic_load_explicit(&r->engine->kernel_ahead, memory_order_relaxed);
 	*plan = (struct policy_plan){0};
-	*hit = !read.stalled;
-	*stream = streams_observe(&r->streams, range);
-	r->policy->plan(&r->engine->config.limits, &r->streams.history, *stream, &read, plan);
+	stream = streams_observe(&r->streams, read->range, limits.max_gap);
+	r->policy->plan(&limits, &r->streams.history, stream, read, plan);
 	r->streams.history.reads++;
-	assert(plan->demand.start <= range.start && plan->demand.end >= range.end);
-	assert(plan->demand.end <= read.object_size && plan->ahead.end <= read.object_size);
-	plan->demand = whole_pages(plan->demand, read.object_size);
+	check_plan(plan, read);
+	plan->demand = whole_pages(plan->demand, read->object_size);
+	plan->ahead = whole_pages(plan->ahead, read->object_size);
+	plan->part = MAX(plan->part & ~(PAGE - 1), PAGE);
+	stream->fetched_to = MAX(stream->fetched_to, plan->demand.end);
 	memcpy(r->why, plan->why, sizeof(r->why));
 	log_debug(LOG_READ, "%s [%llu, %llu) %s: GET [%llu, %llu), ahead to %llu by %llu; %s", r->object->key,
-	          (unsigned long long)range.start, (unsigned long long)range.end,
-	          state == CACHE_PRESENT ? "present" : state == CACHE_WANTED ? "on its way" : "absent",
+	          (unsigned long long)read->range.start, (unsigned long long)read->range.end,
+	          !read->stalled ? "present" : policy_read_covered(read) ? "on its way" : "absent",
 	          (unsigned long long)plan->demand.start, (unsigned long long)plan->demand.end,
 	          (unsigned long long)plan->ahead.end, (unsigned long long)plan->part, plan->why);
-	(*stream)->fetched_to = MAX((*stream)->fetched_to, plan->demand.end);
+	return stream;
 }
 
 static int remembered_failure(struct reader *r, struct range range)
@@ -319,94 +130,105 @@ static int remembered_failure(struct reader *r, struct range range)
 	return 0;
 }
 
-static void request_wake(struct cache_waiter *w, int result);
+/* Why a read whose bytes are absent shall not ask for them; 0: it may. */
+static int refusal(struct reader *r, struct range range)
+{
+	scoped_lock(&r->lock);
+	/* Whoever still reads a version that its owner has let go of must ask for the next. */
+	return r->closed ? -ESTALE : remembered_failure(r, range);
+}
 
 /* Fetches what is absent of the demand and pins, or waits. Returns as reader_read does. */
-static int reader_go(struct reader_request *q)
+static int reader_go(struct reader_request *q, bool queued)
 {
 	struct reader *r = q->reader;
 	int result;
 
 	for (;;) {
-		if (atomic_load(&q->interrupted))
-			return -EINTR;
+		result = cache_wait(r->cached, &q->waiter, q->range);
+		if (result != -EAGAIN)
+			break;
+		result = refusal(r, q->range);
+		if (result)
+			break;
+		if (!queued && fetch_queue(q))
+			return 0;
 		result = fetch_demand(r, q->demand);
-		if (result == -ENOMEM && range_length(q->demand) > range_length(page_range(q))) {
+		if (result == 0)
+			continue;
+		if (result != -ENOBUFS)
+			break;
+		if (range_length(q->demand) > range_length(page_range(q))) {
 			q->demand = page_range(q);
 			continue;
 		}
-		if (result < 0 && result != -ENOMEM)
-			return result;
-		if (cache_pin(r->cached, q->range, &q->pin) > 0) {
-			pthread_mutex_lock(&r->lock);
-			r->delivered = true;
-			pthread_mutex_unlock(&r->lock);
-			return 1;
-		}
-		/* A second failure of a fetch that came and went meanwhile must not be fetched
-		 * for ever. */
-		pthread_mutex_lock(&r->lock);
-		int failed = remembered_failure(r, q->range);
-		pthread_mutex_unlock(&r->lock);
-		if (failed)
-			return failed;
-		q->waiter.wake = request_wake;
-		if (result == -ENOMEM)
-			result = cache_wait_memory(r->cached, &q->waiter);
-		else
-			result = cache_wait(r->cached, &q->waiter, q->range);
-		if (result == 0)
-			return 0;
+		result = cache_wait_memory(r->cached, &q->waiter, q->demand, r->engine->config.limits.max_part);
+		if (result <= 0)
+			break;
 	}
+	if (result == 1)
+		atomic_store_explicit(&r->delivered, true, memory_order_relaxed);
+	return result;
+}
+
+void reader_resume(struct reader_request *q)
+{
+	int result = reader_go(q, true);
+
+	if (result != 0)
+		q->done(q, result < 0 ? result : 0);
 }
 
 static void request_wake(struct cache_waiter *w, int result)
 {
 	struct reader_request *q = container_of(w, struct reader_request, waiter);
 
-	/* A cancelled fetch was somebody else's business: decide anew, for what was asked only. */
-	if (result == 0 || result == -ECANCELED) {
+	if (result == 0 && q->pin.count > 0) {
+		atomic_store_explicit(&q->reader->delivered, true, memory_order_relaxed);
+		q->done(q, 0);
+	} else if (result == 0 || result == -ECANCELED) {
+		/* There is memory now, or somebody else's fetch was cancelled: decide anew, for
+		 * what was asked only. */
 		q->demand = page_range(q);
-		result = reader_go(q);
+		reader_resume(q);
+	} else {
+		q->done(q, result);
 	}
-	if (result != 0)
-		q->done(q, result < 0 ? result : 0);
 }
 
 int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, size_t length)
 {
-	uint64_t size = r->object->attr.size, reached;
+	struct policy_read read = {
+	        .object_size = r->object->attr.size,
+	        .now_ns = clock_monotonic(r->engine->config.clock),
+	};
 	struct policy_stream *stream;
 	struct policy_plan plan;
-	uint64_t first;
-	bool hit;
-	int result;
+	uint64_t first, reached;
 
 	q->reader = r;
-	q->pin.count = 0;
-	atomic_init(&q->interrupted, false);
-	list_init(&q->waiter.link);
-	offset = MIN(offset, size);
-	q->range = (struct range){offset, offset + MIN(length, size - offset)};
+	cache_waiter_init(&q->waiter, request_wake, &q->pin);
+	list_init(&q->pending);
+	offset = MIN(offset, read.object_size);
+	q->range = (struct range){offset, offset + MIN(length, read.object_size - offset)};
 	if (range_empty(q->range))
 		return 1;
+	assert(range_length(q->range) <= CACHE_PIN_BYTES);
 
+	read.range = q->range;
 	pthread_mutex_lock(&r->lock);
-	result = remembered_failure(r, q->range);
-	if (!result)
-		make_plan(r, q->range, &plan, &stream, &hit);
-	first = result ? 0 : stream->first;
+	read.stalled = cache_look(r->cached, q->range, &read.missing) != CACHE_PRESENT;
+	stream = make_plan(r, &read, &plan);
+	first = stream->first;
+	if (read.stalled)
+		fetch_promote(r, q->range);
 	pthread_mutex_unlock(&r->lock);
-	if (result)
-		return result;
-	stats_inc(r->engine->config.stats, hit ? STAT_CACHE_HITS : STAT_CACHE_MISSES);
+	stats_inc(r->engine->config.stats, read.stalled ? STAT_CACHE_MISSES : STAT_CACHE_HITS);
 
 	q->demand = plan.demand;
-	if (range_empty(plan.ahead))
-		return reader_go(q);
 	/* Demand first: its GET is on its way before those of the speculation. */
-	result = fetch_demand(r, plan.demand);
-	if (result == 0) {
+	if (!range_empty(plan.ahead) &&
+	    (policy_read_covered(&read) || (!refusal(r, q->range) && fetch_demand(r, plan.demand) == 0))) {
 		reached = fetch_ahead(r, plan.ahead, plan.part);
 		pthread_mutex_lock(&r->lock);
 		/* The slot may belong to another stream by now. */
@@ -414,7 +236,7 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 			stream->fetched_to = MAX(stream->fetched_to, reached);
 		pthread_mutex_unlock(&r->lock);
 	}
-	return reader_go(q);
+	return reader_go(q, false);
 }
 
 void reader_done(struct reader_request *q)
@@ -424,8 +246,7 @@ void reader_done(struct reader_request *q)
 
 void reader_interrupt(struct reader_request *q)
 {
-	atomic_store(&q->interrupted, true);
-	if (cache_unwait(q->reader->cached, &q->waiter))
+	if (cache_unwait(q->reader->cached, &q->waiter) || fetch_unqueue(q))
 		q->done(q, -EINTR);
 }
 
@@ -455,6 +276,5 @@ void reader_error(struct reader *r, struct buf *out)
 
 bool reader_delivered(struct reader *r)
 {
-	scoped_lock(&r->lock);
-	return r->delivered;
+	return atomic_load_explicit(&r->delivered, memory_order_relaxed);
 }

@@ -1,39 +1,44 @@
 /* streams.c - by position, with tolerances that grow with confidence.
  *
- * A stream that has proved itself may be missed by some megabytes (readahead of 1 MiB, two
- * or three requests under way, in any order); a single read may not, or the reads of a random
- * reader would soon lie near some stream by chance. A small gap forward from the stream that
- * was read last counts for less: a scan of a tar's headers looks so, and four in a row are
- * no chance. */
+ *	read that begins …                                        joins        confidence
+ *	at the frontier                                           any stream   2
+ *	some requests beyond the frontier (R4)                    a proven one 2
+ *	a request or two beyond                                   the recent   2
+ *	at most max_gap beyond: tar's headers, a scan by stride   the recent   1
+ *	behind the frontier, where the stream has passed          any stream   0
+ *
+ * What is joined by chance costs bytes that nobody reads: a random reader leaves single reads
+ * all over the object, and the next one must not lie near one of them. So the tolerances are
+ * in lengths of the request, and hold for a stream that has proved itself or was just read. */
 #include "streams.h"
 
-#define KNOWN_REACH (4ull << 20)
-#define GAP_REACH (1ull << 20)
-#define FIRST_REACH (64ull << 10)
+#include "pailfs/base/xalloc.h"
 
-enum match { MATCH_NONE, MATCH_GAP, MATCH_NEAR };
+#define MOST_REACH (4ull << 20)
+#define LEAST_REACH (64ull << 10)
 
-static bool proven(const struct policy_stream *s)
+enum match { MATCH_NONE, MATCH_BEHIND, MATCH_GAP, MATCH_NEAR };
+
+static uint64_t reach_beyond(const struct streams *all, const struct policy_stream *s, uint64_t length)
 {
-	return s->confidence >= 4;
+	if (s->confidence >= 4)
+		return MAX(MIN(4 * length, MOST_REACH), LEAST_REACH);
+	return s == all->recent ? MAX(MIN(2 * length, MOST_REACH), LEAST_REACH) : 0;
 }
 
 static enum match match(const struct streams *all, const struct policy_stream *s, struct range read,
-                        uint64_t *distance)
+                        uint64_t max_gap, uint64_t *distance)
 {
-	uint64_t length = range_length(read);
-	uint64_t reach = proven(s) ? KNOWN_REACH : 2 * length > FIRST_REACH ? 2 * length : FIRST_REACH;
-	bool behind = read.start < s->frontier;
-
-	*distance = behind ? s->frontier - read.start : read.start - s->frontier;
-	/* Behind the frontier only what the stream itself has passed is its own. */
-	if (behind && read.start < s->first)
-		return MATCH_NONE;
-	if (*distance <= reach)
+	if (read.start < s->frontier) {
+		*distance = s->frontier - read.start;
+		if (read.start < s->first || *distance > MOST_REACH)
+			return MATCH_NONE;
+		return read.end > s->frontier ? MATCH_NEAR : MATCH_BEHIND;
+	}
+	*distance = read.start - s->frontier;
+	if (*distance <= reach_beyond(all, s, range_length(read)))
 		return MATCH_NEAR;
-	if (!behind && s == all->recent && *distance <= GAP_REACH)
-		return MATCH_GAP;
-	return MATCH_NONE;
+	return s == all->recent && *distance <= max_gap ? MATCH_GAP : MATCH_NONE;
 }
 
 /* A stream is taken for finished when another begins right after it. */
@@ -48,7 +53,7 @@ static void count_run(struct streams *s, struct policy_stream *finished)
 	s->history.typical_run = s->history.typical_run ? (s->history.typical_run + run) / 2 : run;
 }
 
-struct policy_stream *streams_observe(struct streams *s, struct range read)
+struct policy_stream *streams_observe(struct streams *s, struct range read, uint64_t max_gap)
 {
 	struct policy_stream *best = NULL, *oldest = &s->streams[0];
 	uint64_t best_distance = UINT64_MAX, distance;
@@ -59,7 +64,7 @@ struct policy_stream *streams_observe(struct streams *s, struct range read)
 			oldest = i;
 		if (!i->used_tick)
 			continue;
-		m = match(s, i, read, &distance);
+		m = match(s, i, read, max_gap, &distance);
 		if (m > best_match || (m == best_match && m && distance < best_distance)) {
 			best = i;
 			best_match = m;
@@ -70,12 +75,16 @@ struct policy_stream *streams_observe(struct streams *s, struct range read)
 		count_run(s, s->recent);
 		best = oldest;
 		*best = (struct policy_stream){
-		        .first = read.start, .frontier = read.start, .fetched_to = read.start};
-	} else if (read.end > best->frontier) {
+		        .first = read.start,
+		        .frontier = read.start,
+		        .fetched_to = read.start,
+		        .opening = range_length(read),
+		};
+	} else if (best_match != MATCH_BEHIND) {
 		best->confidence += best_match == MATCH_NEAR ? 2 : 1;
 	}
-	if (read.end > best->frontier)
-		best->frontier = read.end;
+	best->advanced = read.end > best->frontier;
+	best->frontier = MAX(best->frontier, read.end);
 	best->reads++;
 	best->used_tick = ++s->tick;
 	s->recent = best;

@@ -17,7 +17,8 @@ struct streams {
 	uint64_t tick;
 };
 
-/* Finds or begins the stream of this read and counts it there. */
-struct policy_stream *streams_observe(struct streams *s, struct range read);
+/* Finds or begins the stream of this read and counts it there. A read at most max_gap beyond
+ * the stream that was read last goes on with it. */
+struct policy_stream *streams_observe(struct streams *s, struct range read, uint64_t max_gap);
 
 #endif

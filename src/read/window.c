@@ -23,14 +23,18 @@ void window_grow(const struct policy_limits *limits, struct policy_stream *strea
 void window_plan(const struct policy_limits *limits, struct policy_stream *stream,
                  const struct policy_read *read, struct policy_plan *plan)
 {
+	/* Where a round trip is worth much, many short GETs fill the window sooner. */
+	uint64_t parts = limits->round_trip >= SMALLEST_PART ? 16 : 4, from;
 	uint64_t end = MIN(stream->frontier + stream->window, read->object_size);
-	uint64_t from;
 
-	plan->part = MIN(MAX(stream->window / 4, SMALLEST_PART), limits->max_part);
+	plan->part = MIN(MAX(stream->window / parts, SMALLEST_PART), limits->max_part);
 	plan->demand = read->range;
+	plan->ahead = (struct range){read->range.end, read->range.end};
+	if (!stream->advanced)
+		return;
 	/* What is asked for and what follows it come in one GET. What was fetched ahead before and
 	 * is not there any more (evicted, failed) is not counted on. */
-	if (read->stalled && !read->in_flight) {
+	if (!policy_read_covered(read)) {
 		plan->demand.end = MAX(MIN(read->range.start + plan->part, end), read->range.end);
 		stream->fetched_to = plan->demand.end;
 	}

@@ -12,7 +12,7 @@ void window_grow(const struct policy_limits *limits, struct policy_stream *strea
                  const struct policy_read *read);
 
 /* Plans to keep the window's bytes beyond the frontier fetched or on their way, in parts that
- * leave several GETs in flight. */
+ * leave several GETs in flight. A read that does not move the frontier gets just itself. */
 void window_plan(const struct policy_limits *limits, struct policy_stream *stream,
                  const struct policy_read *read, struct policy_plan *plan);
 

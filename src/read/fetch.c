@@ -1,0 +1,376 @@
+/* fetch.c - the GETs of the read engine: one segment of the cache each.
+ *
+ * State of a fetch x who frees it:
+ *
+ *	STARTING   inside store_get_range; cannot be cancelled yet
+ *	RUNNING    the store has it; it may be cancelled and promoted
+ *	ENDED      it ended before its starter had taken note, which frees it then
+ *
+ * It stands in its reader's list while it may be cancelled, and leaves that under the reader's
+ * lock before the operation's `done` returns: so nobody cancels what has gone (store.h).
+ *
+ * Coalescing: while as many GETs are in flight as may be, demand waits here, by reader; each
+ * end of a GET starts one for the longest waiting request and all of the same object that
+ * stand at most max_gap apart. A lone reader never comes here: its next range is known only
+ * when it asks, and what lies between its ranges is bridged by its stream (streams.c). */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "reader_impl.h"
+
+#define FAILURE_NS NS_PER_SECOND
+/* The share of the GETs in flight that may be speculation: demand always finds a free one. */
+#define SPECULATIVE_GETS(n) ((n) - (n) / 4)
+
+/* The kernel's own default. */
+#define KERNEL_AHEAD (128ull << 10)
+/* Taken for a round trip's worth until one was measured. */
+#define FIRST_GAP (256ull << 10)
+
+enum fetch_state { FETCH_STARTING, FETCH_RUNNING, FETCH_ENDED };
+
+struct fetch {
+	struct store_get get;
+	struct reader *reader;
+	struct cache_segment *segment;
+	/* The store's thread. */
+	uint64_t started_ns, first_ns; /* first_ns 0: nothing has come yet */
+	size_t first_filled;
+	/* The reader's lock. */
+	struct list link; /* in reader.fetches */
+	enum fetch_state state;
+	bool wanted;      /* not speculation, or not any more */
+};
+
+/* ---- the engine ---- */
+
+struct read_engine *read_engine_create(const struct read_config *config)
+{
+	struct read_engine *e = xcalloc(1, sizeof(*e));
+
+	assert(config->limits.max_part >= 4096);
+	e->config = *config;
+	e->config.limits.max_part &= ~4095ull;
+	atomic_init(&e->kernel_ahead, KERNEL_AHEAD);
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_cond_init(&e->idle, NULL);
+	list_init(&e->queue);
+	return e;
+}
+
+void read_engine_destroy(struct read_engine *e)
+{
+	if (!e)
+		return;
+	pthread_mutex_lock(&e->lock);
+	while (e->in_flight)
+		pthread_cond_wait(&e->idle, &e->lock);
+	pthread_mutex_unlock(&e->lock);
+	pthread_cond_destroy(&e->idle);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+void read_engine_set_kernel_ahead(struct read_engine *e, uint64_t bytes)
+{
+	atomic_store_explicit(&e->kernel_ahead, bytes, memory_order_relaxed);
+}
+
+uint64_t fetch_max_gap(struct read_engine *e)
+{
+	uint64_t measured = atomic_load_explicit(&e->round_trip, memory_order_relaxed);
+
+	if (e->config.limits.max_gap != UINT64_MAX)
+		return e->config.limits.max_gap;
+	return measured ? measured : FIRST_GAP;
+}
+
+static void engine_enter(struct read_engine *e)
+{
+	scoped_lock(&e->lock);
+	e->in_flight++;
+}
+
+static bool may_speculate(struct read_engine *e)
+{
+	scoped_lock(&e->lock);
+	return e->in_flight < SPECULATIVE_GETS(e->config.max_gets);
+}
+
+/* ---- coalescing ---- */
+
+bool fetch_queue(struct reader_request *q)
+{
+	struct reader *r = q->reader;
+	struct read_engine *e = r->engine;
+
+	scoped_lock(&e->lock);
+	if (e->in_flight < e->config.max_gets)
+		return false;
+	if (list_empty(&r->pending))
+		list_append(&e->queue, &r->queued);
+	list_append(&r->pending, &q->pending);
+	return true;
+}
+
+bool fetch_unqueue(struct reader_request *q)
+{
+	struct reader *r = q->reader;
+	struct reader_request *p;
+
+	scoped_lock(&r->engine->lock);
+	list_for_each(p, &r->pending, pending) {
+		if (p != q)
+			continue;
+		list_remove(&q->pending);
+		if (list_empty(&r->pending))
+			list_remove(&r->queued);
+		return true;
+	}
+	return false;
+}
+
+static uint64_t gap_between(struct range a, struct range b)
+{
+	if (a.end < b.start)
+		return b.start - a.end;
+	return b.end < a.start ? a.start - b.end : 0;
+}
+
+/* Takes the longest waiting request and those that one GET can serve with it onto `batch`, and
+ * the range of that; false when there is none or it may not start. The engine's lock is held. */
+static bool take_batch(struct read_engine *e, struct list *batch, struct range *merged)
+{
+	struct reader_request *q, *next;
+	uint64_t gap = fetch_max_gap(e);
+	struct reader *r;
+	bool grown = true;
+
+	if (list_empty(&e->queue) || e->in_flight >= e->config.max_gets)
+		return false;
+	r = list_first(&e->queue, struct reader, queued);
+	q = list_first(&r->pending, struct reader_request, pending);
+	*merged = q->demand;
+	list_remove(&q->pending);
+	list_append(batch, &q->pending);
+	/* Each that joins may bring others within reach. */
+	while (grown) {
+		grown = false;
+		list_for_each_safe(q, next, &r->pending, pending) {
+			struct range both = {MIN(merged->start, q->demand.start),
+			                     MAX(merged->end, q->demand.end)};
+
+			if (gap_between(*merged, q->demand) > gap ||
+			    range_length(both) > MAX(e->config.limits.max_part, range_length(*merged)))
+				continue;
+			*merged = both;
+			list_remove(&q->pending);
+			list_append(batch, &q->pending);
+			grown = true;
+		}
+	}
+	/* Readers take turns. */
+	list_remove(&r->queued);
+	if (!list_empty(&r->pending))
+		list_append(&e->queue, &r->queued);
+	return true;
+}
+
+/* A GET has ended: starts what waited for that. The engine may be gone afterwards. */
+static void engine_leave(struct read_engine *e)
+{
+	struct list batch = LIST_INIT(batch);
+	struct range merged;
+
+	pthread_mutex_lock(&e->lock);
+	e->in_flight--;
+	while (take_batch(e, &batch, &merged)) {
+		e->in_flight++; /* keeps the engine, and the place, meanwhile */
+		pthread_mutex_unlock(&e->lock);
+		/* Its requests hold the reader until they end, which none does before its turn
+		 * below. Where the budget has no room for all together, each asks by itself. */
+		fetch_demand(list_first(&batch, struct reader_request, pending)->reader, merged);
+		while (!list_empty(&batch)) {
+			struct reader_request *q = list_first(&batch, struct reader_request, pending);
+
+			list_remove(&q->pending);
+			reader_resume(q);
+		}
+		pthread_mutex_lock(&e->lock);
+		e->in_flight--;
+	}
+	if (e->in_flight == 0)
+		pthread_cond_broadcast(&e->idle);
+	pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- one GET ---- */
+
+static void remember_failure(struct reader *r, struct fetch *f, int error)
+{
+	struct range failed = {f->get.offset + f->get.filled, f->get.offset + f->get.length};
+
+	r->failures[r->next_failure++ % FAILURES_KEPT] = (struct failure){
+	        .range = failed,
+	        .until_ns = clock_monotonic(r->engine->config.clock) + FAILURE_NS,
+	        .error = error,
+	};
+	snprintf(r->error, sizeof(r->error), "%s", f->get.op.error);
+}
+
+static void measure(struct fetch *f)
+{
+	struct read_engine *e = f->reader->engine;
+	uint64_t now = clock_monotonic(e->config.clock);
+
+	if (!f->first_ns)
+		return;
+	scoped_lock(&e->lock);
+	link_observe(&e->link, f->first_ns - f->started_ns, f->get.length - f->first_filled,
+	             now - f->first_ns);
+	atomic_store_explicit(&e->round_trip, link_round_trip(&e->link), memory_order_relaxed);
+}
+
+static void fetch_end(struct fetch *f, int result)
+{
+	struct reader *r = f->reader;
+	struct read_engine *e = r->engine;
+	struct cache_segment *segment = f->segment;
+	size_t length = f->get.length;
+	bool starting;
+
+	if (result == 0)
+		measure(f);
+	pthread_mutex_lock(&r->lock);
+	if (result < 0 && result != -ECANCELED)
+		remember_failure(r, f, result);
+	list_remove(&f->link);
+	starting = f->state == FETCH_STARTING;
+	f->state = FETCH_ENDED;
+	pthread_mutex_unlock(&r->lock);
+	if (!starting)
+		free(f);
+	stats_add(e->config.stats, STAT_GETS_IN_FLIGHT, -1);
+	if (result == 0)
+		cache_filled(segment, length);
+	cache_finish(segment, result);
+	reader_unref(r);
+	engine_leave(e);
+}
+
+static void fetch_done(struct store_op *op, int result)
+{
+	fetch_end(container_of(op, struct fetch, get.op), result);
+}
+
+static void fetch_progress(struct store_get *get, size_t filled)
+{
+	struct fetch *f = container_of(get, struct fetch, get);
+
+	if (!f->first_ns) {
+		f->first_ns = clock_monotonic(f->reader->engine->config.clock);
+		f->first_filled = filled;
+	}
+	cache_filled(f->segment, filled);
+}
+
+static void fetch_start(struct reader *r, struct cache_segment *segment, bool speculative)
+{
+	struct fetch *f = xcalloc(1, sizeof(*f));
+	struct range range = cache_segment_range(segment);
+	struct read_engine *e = r->engine;
+	bool ended;
+	int result;
+
+	f->reader = r;
+	f->segment = segment;
+	f->wanted = !speculative;
+	f->get.op.done = fetch_done;
+	f->get.op.speculative = speculative;
+	f->get.object = r->object;
+	f->get.offset = range.start;
+	f->get.length = (size_t)range_length(range);
+	f->get.buffer = cache_segment_memory(segment);
+	f->get.progress = fetch_progress;
+	f->started_ns = clock_monotonic(e->config.clock);
+	stats_add(e->config.stats, STAT_GETS_IN_FLIGHT, 1);
+	engine_enter(e);
+	pthread_mutex_lock(&r->lock);
+	r->refs += 2; /* the fetch's, and ours while we look at what became of it */
+	list_append(&r->fetches, &f->link);
+	pthread_mutex_unlock(&r->lock);
+
+	result = store_get_range(e->config.store, &f->get);
+	if (result != 0)
+		fetch_end(f, result < 0 ? result : 0);
+	pthread_mutex_lock(&r->lock);
+	ended = f->state == FETCH_ENDED;
+	if (!ended) {
+		f->state = FETCH_RUNNING;
+		/* What was asked for while there was nothing to ask it of. */
+		if (r->closed)
+			store_cancel(&f->get.op);
+		else if (speculative && f->wanted)
+			store_promote(&f->get.op);
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (ended)
+		free(f);
+	reader_unref(r);
+}
+
+void fetch_cancel_all(struct reader *r)
+{
+	struct fetch *f;
+
+	list_for_each(f, &r->fetches, link)
+		if (f->state == FETCH_RUNNING)
+			store_cancel(&f->get.op);
+}
+
+void fetch_promote(struct reader *r, struct range range)
+{
+	struct fetch *f;
+
+	list_for_each(f, &r->fetches, link) {
+		struct range own = {f->get.offset, f->get.offset + f->get.length};
+
+		if (f->wanted || !range_overlaps(own, range))
+			continue;
+		f->wanted = true;
+		if (f->state == FETCH_RUNNING)
+			store_promote(&f->get.op);
+	}
+}
+
+int fetch_demand(struct reader *r, struct range demand)
+{
+	struct list claimed = LIST_INIT(claimed);
+	struct cache_segment *segment;
+	int err = cache_claim(r->cached, demand, r->engine->config.limits.max_part, CACHE_DEMAND, &claimed);
+
+	while ((segment = cache_claimed(&claimed)) != NULL)
+		fetch_start(r, segment, false);
+	return err;
+}
+
+uint64_t fetch_ahead(struct reader *r, struct range ahead, uint64_t part)
+{
+	struct list claimed = LIST_INIT(claimed);
+	struct cache_segment *segment;
+
+	while (!range_empty(ahead)) {
+		struct range next = {ahead.start, MIN(ahead.end, ahead.start + part)};
+
+		if (cache_look(r->cached, next, NULL) == CACHE_ABSENT) {
+			if (!may_speculate(r->engine) ||
+			    cache_claim(r->cached, next, part, CACHE_SPECULATION, &claimed))
+				break;
+			while ((segment = cache_claimed(&claimed)) != NULL)
+				fetch_start(r, segment, true);
+		}
+		ahead.start = next.end;
+	}
+	return ahead.start;
+}

@@ -1,0 +1,73 @@
+/* reader_impl.h - what the two halves of the read engine share: reader.c decides for a read,
+ * fetch.c has the GETs. */
+#ifndef PAILFS_READ_READER_IMPL_H
+#define PAILFS_READ_READER_IMPL_H
+
+#include <pthread.h>
+#include "link.h"
+#include "pailfs/base/lock.h"
+#include "pailfs/read.h"
+#include "streams.h"
+
+#define FAILURES_KEPT 4
+
+struct read_engine {
+	struct read_config config;  /* constant */
+	atomic_ullong kernel_ahead;
+	atomic_ullong round_trip;   /* link_round_trip() of the last GETs */
+
+	pthread_mutex_t lock;       /* covers what follows; taken with no other lock held */
+	pthread_cond_t idle;
+	unsigned in_flight;         /* GETs of all readers */
+	struct link link;
+	struct list queue;          /* struct reader.queued: those with requests in `pending` */
+};
+
+struct failure {
+	struct range range;
+	uint64_t until_ns;
+	int error;
+};
+
+struct reader {
+	struct read_engine *engine;
+	struct store_object *object;
+	struct cache_object *cached;
+	atomic_bool delivered;
+
+	struct list pending; /* engine's lock; struct reader_request.pending */
+	struct list queued;  /* engine's lock */
+
+	pthread_mutex_t lock; /* covers what follows */
+	unsigned refs;        /* the owner's, other users', and one for each fetch */
+	bool closed;
+	const struct policy *policy;
+	struct streams streams;
+	struct list fetches;
+	struct failure failures[FAILURES_KEPT];
+	unsigned next_failure;
+	char why[sizeof(((struct policy_plan *)0)->why)];
+	char error[sizeof(((struct store_op *)0)->error)];
+};
+
+/* The gap that is cheaper fetched than left out, bytes: the user's, or what was measured. */
+uint64_t fetch_max_gap(struct read_engine *e);
+/* Claims what is absent of demand and starts its GETs: 0, -ENOBUFS when the budget has no
+ * room, or -ENOMEM. Demand starts however many GETs are in flight. */
+int fetch_demand(struct reader *r, struct range demand);
+/* Starts GETs for speculation as far as budget and connections go; returns how far that was. */
+uint64_t fetch_ahead(struct reader *r, struct range ahead, uint64_t part);
+/* Queues a request whose demand is absent until a GET may start, when all that may be in flight
+ * are: false when they are not. It comes back through reader_resume. */
+bool fetch_queue(struct reader_request *q);
+/* Takes a queued request back; false when it is not queued (any more). */
+bool fetch_unqueue(struct reader_request *q);
+/* Somebody waits for the range: its GETs are speculation no more. The reader's lock is held. */
+void fetch_promote(struct reader *r, struct range range);
+/* Asks all GETs of a reader that was closed to end. The reader's lock is held. */
+void fetch_cancel_all(struct reader *r);
+
+/* Goes on with a request that was queued; ends it where nothing is left to wait for. */
+void reader_resume(struct reader_request *q);
+
+#endif
