@@ -793,6 +793,15 @@ out:
 	free(last);
 }
 
+bool index_knows_start(struct index *ix, const char *prefix, struct index_time time)
+{
+	struct directory *d = directory_find(ix, prefix, strlen(prefix));
+	uint64_t valid;
+
+	return d && d->span_count > 0 && d->spans[0].from.length == 0 &&
+	       believed(d->spans[0].time, ix->config.metadata_ttl_ns, time, &valid);
+}
+
 const char *index_continuation(struct index *ix, const char *prefix, const struct place *gap,
                                struct index_time time)
 {

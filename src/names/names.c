@@ -9,7 +9,9 @@
  *
  *   a name       LIST of all that begins with it, not grouped: the object and, if they fit in
  *                the page, all keys below name/, so that `cat dir/file` needs no more. Where
- *                "name-x", "name.y" … fill the page before name/ could come, one more.
+ *                "name-x", "name.y" … fill the page before name/ could come, one more. The
+ *                second name that is asked for in a directory makes it likely that others
+ *                follow: then the first page of the directory comes first.
  *   a directory  grouped at '/', from where the index has a gap. But where its parent was
  *                listed a moment ago, the reader is likely to walk the tree: then keys are
  *                listed from here on through all that the parent holds, and what holds the
@@ -438,9 +440,29 @@ static int answer_readdir(struct work *work, struct names_readdir *q, const char
 	return 1;
 }
 
+/* Is a name the second one, at least, that is asked for in a directory of which no listing is
+ * known? */
+static bool more_names_likely(struct names *n, const char *prefix, struct index_time time)
+{
+	struct index_notes *notes = index_notes(n->index, prefix);
+	struct fetch *f;
+
+	if (index_knows_start(n->index, prefix, time) || denied(n, prefix, true))
+		return false;
+	if (notes && notes->asked)
+		return true;
+	list_for_each(f, &n->fetches, link) {
+		if (!strcmp(f->question.directory, prefix))
+			return true;
+	}
+	return false;
+}
+
 static void ask_lookup(struct work *work, struct waiter *w, enum index_answer answer)
 {
 	struct names *n = work->names;
+	const struct place start = {(char *)"", 0};
+	struct index_time time = time_of(n, w->since);
 	char *key = xasprintf("%s%s", w->prefix, w->name);
 	struct fetch *host = NULL;
 	struct question q;
@@ -455,8 +477,15 @@ static void ask_lookup(struct work *work, struct waiter *w, enum index_answer an
 	} else {
 		q = single_key(FETCH_PAGE, w->prefix,
 		               xasprintf("%s%s", key, answer == INDEX_UNKNOWN_BELOW ? "/" : ""));
-		if (!w->guest && !fetch_find(n, &q))
+		if (!w->guest && !fetch_find(n, &q)) {
 			host = fetch_find_host(n, key);
+			if (!host && answer == INDEX_UNKNOWN &&
+			    more_names_likely(n, w->prefix, time)) {
+				question_release(&q);
+				q = plan_listing(n, w->prefix, &start, time);
+				host = fetch_for(work, &q);
+			}
+		}
 	}
 	w->guest = host != NULL;
 	wait_for(w, host ? host : fetch_for(work, &q));
@@ -556,6 +585,7 @@ static void learn_denial(struct names *n, const struct question *q)
 static void settle(struct work *work, struct fetch *f, int result)
 {
 	struct names *n = work->names;
+	struct index_notes *notes;
 	struct list waiters;
 	bool failed;
 
@@ -576,6 +606,12 @@ static void settle(struct work *work, struct fetch *f, int result)
 	}
 	fetch_replay(f, n->index);
 	failed = result < 0;
+	if (!failed && f->question.kind == FETCH_PAGE &&
+	    strlen(f->question.prefix) > strlen(f->question.directory)) {
+		notes = index_notes(n->index, f->question.directory);
+		if (notes)
+			notes->asked = true;
+	}
 	if (failed && is_denial(f, result)) {
 		learn_denial(n, &f->question);
 		result = 0;

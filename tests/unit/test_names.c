@@ -478,6 +478,43 @@ START_TEST(a_probe_counts_for_the_root)
 }
 END_TEST
 
+/* Who opens one file after another by name does not pay for each. */
+START_TEST(files_of_a_page_cost_two_lists)
+{
+	struct asked_lookup asked[16];
+
+	for (int i = 0; i < 500; i++) {
+		bucket_addf(b, "dir/%04d", i);
+		bucket_addf(b, "more/%04d", i);
+	}
+	start();
+	probe();
+	for (int i = 499; i >= 0; i--) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%04d", i);
+		ck_assert(is_file("dir/", name));
+	}
+	ck_assert_uint_eq(b->lists, 2);
+	/* Nor many who come at once. */
+	bucket_set_mode(b, BUCKET_STEPS);
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "%04zu", 30 * i);
+		ask(&asked[i], "more/", name);
+	}
+	while (bucket_step(b))
+		;
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		ck_assert(asked[i].ended);
+		ck_assert_int_eq(asked[i].result, 0);
+		names_entry_release(&asked[i].q.entry);
+	}
+	ck_assert_uint_eq(b->lists, 4);
+}
+END_TEST
+
 START_TEST(names_crowded_out_cost_one_more)
 {
 	bucket_add(b, "n");
@@ -923,6 +960,19 @@ START_TEST(looks_names_up_where_listing_is_denied)
 }
 END_TEST
 
+/* A wrong key is not a missing permission. */
+START_TEST(bad_credentials_deny_nothing)
+{
+	bucket_add(b, "x");
+	start();
+	b->list_error = -EACCES;
+	ck_assert_int_eq(lookup("", "x", NULL), -EACCES);
+	b->list_error = 0;
+	ck_assert(is_file("", "x"));
+	ck_assert_uint_eq(b->heads, 0);
+}
+END_TEST
+
 START_TEST(hidden_directories_can_be_passed)
 {
 	struct asked_readdir a;
@@ -1340,6 +1390,7 @@ int main(void)
 	tcase_add_test(tc, a_cold_file_costs_one_list);
 	tcase_add_test(tc, a_cold_file_of_a_large_directory_costs_two);
 	tcase_add_test(tc, a_probe_counts_for_the_root);
+	tcase_add_test(tc, files_of_a_page_cost_two_lists);
 	tcase_add_test(tc, names_crowded_out_cost_one_more);
 	tcase_add_test(tc, a_listing_costs_its_pages);
 	tcase_add_test(tc, a_walk_costs_its_pages);
@@ -1359,6 +1410,7 @@ int main(void)
 	tcase_add_loop_test(tc, odd_servers_are_read_right, 0, 4);
 	tcase_add_test(tc, pages_out_of_order_are_read_whole);
 	tcase_add_test(tc, looks_names_up_where_listing_is_denied);
+	tcase_add_test(tc, bad_credentials_deny_nothing);
 	tcase_add_test(tc, hidden_directories_can_be_passed);
 	tcase_add_test(tc, a_directory_may_be_listed_where_names_may_not);
 	tcase_add_test(tc, folders_are_listed_whole);
