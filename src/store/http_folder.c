@@ -146,6 +146,10 @@ static int folder_parse_list(const void *config, const struct dialect_call *call
 	} else {
 		r = http_index_parse_html(&index, body, n);
 	}
+	/* The folder itself, as a bucket's marker would be: one that is empty is there all the
+	 * same. */
+	if (!r && length && !call->prefix[length])
+		list_page_add(page, directory, length, &(struct store_attr){.is_prefix = true});
 	buf_release(&url);
 	free(directory);
 	return r;

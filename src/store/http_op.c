@@ -142,7 +142,7 @@ static void reset_answer(struct http_op *h)
 	dialect_answer_init(&h->answer);
 	buf_reset(&h->body);
 	list_page_release(&h->page);
-	h->checked = h->judged = h->too_big = h->late = false;
+	h->checked = h->judged = h->too_big = h->late = h->counted = false;
 	h->why = "";
 }
 
@@ -222,6 +222,7 @@ static int attempt(struct http_op *h, bool renew)
 	if (h->kind == HTTP_OP_GET) {
 		struct store_get *get = get_of(h);
 
+		h->told = get->filled;
 		h->call.offset = get->offset + get->filled;
 		h->call.length = get->length - get->filled;
 	}
@@ -370,6 +371,7 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 	get = get_of(h);
 	if (n > get->length - get->filled) {
 		h->why = "more bytes came than were asked for";
+		get->filled = h->told;
 		return -EBADMSG;
 	}
 	memcpy((char *)get->buffer + get->filled, data, n);
@@ -378,6 +380,14 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 		h->extended_at = get->filled;
 		h->deadline_ns = now_of(h) + h->hs->retry_timeout_ns;
 	}
+	if (get->filled == get->length) {
+		/* Without a Content-Length nothing says yet that there is no more. */
+		if (h->answer.content_length == DIALECT_UNKNOWN)
+			return 0;
+		/* Whoever is answered now may look at the counters before done() has run. */
+		http_report_arrived(h);
+	}
+	h->told = get->filled;
 	if (get->progress)
 		get->progress(get, get->filled);
 	return 0;

@@ -119,6 +119,23 @@ static void add_to_oplog(const struct http_op *h, const char *error)
 	buf_release(&origin);
 }
 
+static void count(struct http_op *h, enum stat_id outcome)
+{
+	struct stats *stats = h->hs->store.stats;
+
+	if (h->counted)
+		return;
+	h->counted = true;
+	stats_inc(stats, outcome);
+	stats_add(stats, STAT_RECEIVED_BYTES, (int64_t)h->net.received);
+	stats_add(stats, STAT_SENT_BYTES, (int64_t)h->net.sent);
+}
+
+void http_report_arrived(struct http_op *h)
+{
+	count(h, first_stat(h));
+}
+
 void http_report_attempt(struct http_op *h, bool retried, bool failed)
 {
 	struct stats *stats = h->hs->store.stats;
@@ -128,9 +145,7 @@ void http_report_attempt(struct http_op *h, bool retried, bool failed)
 	/* What was cancelled in the queue was never sent. */
 	if (!r->started_ns)
 		return;
-	stats_inc(stats, first_stat(h) + (retried ? 2 : failed ? 1 : 0));
-	stats_add(stats, STAT_RECEIVED_BYTES, (int64_t)r->received);
-	stats_add(stats, STAT_SENT_BYTES, (int64_t)r->sent);
+	count(h, first_stat(h) + (retried ? 2 : failed ? 1 : 0));
 	if (r->first_byte_ns)
 		stats_observe(stats, HISTOGRAM_FIRST_BYTE, r->first_byte_ns - r->started_ns);
 	stats_observe(stats, HISTOGRAM_REQUEST, r->finished_ns - r->started_ns);

@@ -96,6 +96,7 @@ struct http_op {
 	bool straight;                /* what is remembered was no good: ask the source */
 	uint64_t deadline_ns;         /* monotonic: no attempt starts after it */
 	uint64_t extended_at;         /* value of filled when the deadline was last moved */
+	size_t told;                  /* value of filled that is final: progress() may know it */
 	unsigned attempts, redirects, regions, again;
 	bool auth_again;              /* credentials were read anew for this operation */
 	bool probing;                 /* a mount's first question */
@@ -103,6 +104,7 @@ struct http_op {
 	bool checked;
 	enum answer_check check;
 	bool too_big, late;
+	bool counted;                 /* in the statistics, as a success */
 	const char *why;              /* a few words on what is wrong with it; "" */
 	enum dialect_verdict verdict; /* valid when judged */
 	bool judged;
@@ -163,6 +165,8 @@ void http_auth_learn_region(struct http_store *hs, const char *region);
 
 /* ---- http_report.c ---- */
 
+/* All bytes of a GET are here: counts it. */
+void http_report_arrived(struct http_op *h);
 /* An attempt has ended: statistics and the operation log. One that we cancelled is no error. */
 void http_report_attempt(struct http_op *h, bool retried, bool failed);
 /* The sentence of a final failure goes to op->error and, once, to the log. */

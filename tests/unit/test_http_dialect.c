@@ -455,10 +455,11 @@ static void teardown(void)
 START_TEST(folders_of_plain_servers)
 {
 	static const struct http_step steps[] = {{NO_METHOD}, {HTML("<a href=\"x\">x</a>", "17")},
-	                                         {HTML("<a href=\"y%20z\">y</a><a href=\"q\"></a>", "37")}};
+	                                         {HTML("<a href=\"y%20z\">y</a><a href=\"q\"></a>", "37")},
+	                                         {HTML("<a href=\"../\">up</a>", "20")}};
 
 	setup();
-	http_server_script(server, steps, 3);
+	http_server_script(server, steps, ARRAY_SIZE(steps));
 	ck_assert_int_eq(list(store, ""), 0);
 	ck_assert_ptr_nonnull(strstr(http_server_request(server, 0), "PROPFIND /a%20b/ HTTP/1.1\r\n"));
 	ck_assert_ptr_nonnull(strstr(http_server_request(server, 0), "\r\nDepth: 1\r\n"));
@@ -473,6 +474,12 @@ START_TEST(folders_of_plain_servers)
 	ck_assert_ptr_nonnull(strstr(http_server_request(server, 2), "GET /a%20b/sub%20dir/ HTTP/1.1\r\n"));
 	ck_assert_uint_eq(listed.entry_count, 1);
 	ck_assert_str_eq(listed.entries[0].key, "sub dir/y z");
+	store_list_release(&listed);
+	/* An empty folder is there. */
+	ck_assert_int_eq(list(store, "void/"), 0);
+	ck_assert_uint_eq(listed.entry_count, 1);
+	ck_assert_str_eq(listed.entries[0].key, "void/");
+	ck_assert(listed.entries[0].attr.is_prefix);
 	store_list_release(&listed);
 	teardown();
 }
