@@ -13,17 +13,7 @@
 #include "pailfs/base/log.h"
 #include "pailfs/base/xalloc.h"
 
-#define IDLE_PAGES_MAX 10000 /* pages in a row that tell nothing, before a server is given up */
-
-void question_release(struct question *q)
-{
-	free(q->prefix);
-	free(q->start_after);
-	free(q->continuation);
-	free(q->goal);
-	free(q->directory);
-	*q = (struct question){0};
-}
+#define IDLE_PAGES_MAX 1000 /* pages in a row that tell nothing, before a server is given up */
 
 static void list_done(struct store_op *op, int result)
 {
@@ -357,19 +347,11 @@ bool fetch_may_show(const struct fetch *f, const char *key)
 	return !q->start_after || strcmp(key, q->start_after) > 0;
 }
 
-static bool same(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
-
 bool fetch_answers(const struct fetch *f, const struct question *q)
 {
-	const struct question *own = &f->question;
-
-	if (own->kind != q->kind)
+	if (f->question.kind != q->kind)
 		return false;
 	if (q->kind == FETCH_HEAD)
-		return is_key_or_below(own->prefix, q->prefix);
-	return own->delimited == q->delimited && !strcmp(own->prefix, q->prefix) &&
-	       same(own->start_after, q->start_after);
+		return is_key_or_below(f->question.prefix, q->prefix);
+	return question_equals(&f->question, q);
 }

@@ -10,26 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "index.h"
+#include "question.h"
 #include "pailfs/base/list.h"
 #include "pailfs/store.h"
-
-enum fetch_kind {
-	FETCH_PAGE,  /* LIST, one page */
-	FETCH_WHOLE, /* LIST, every page of a directory */
-	FETCH_HEAD,  /* HEAD name, then name/ */
-	FETCH_ONLY,  /* HEAD of the one object that there is */
-};
-
-struct question {
-	enum fetch_kind kind;
-	bool delimited;
-	char *prefix;       /* of the LIST, or the key */
-	char *start_after;  /* NULL: from the prefix's first key */
-	char *continuation; /* NULL, or a token that means the same as start_after */
-	char *goal;         /* NULL, or the page must reach this key, or the end */
-	char *directory;    /* which directory it was asked for */
-};
-void question_release(struct question *q);
 
 /* What was changed while a fetch was under way: its answer may be older. */
 struct change {

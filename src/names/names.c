@@ -2,23 +2,8 @@
  *
  * A question is answered from the index (index.c) when that knows; otherwise it waits for a
  * fetch (fetch.c) that will make it known, started for it or under way already, and is then
- * decided anew. What a question's own fetch brought is believed for that question however
+ * decided anew. Which LIST answers the most is decided in question.c. What a question's own fetch brought is believed for that question however
  * short the TTLs are, so each question ends.
- *
- * Which LIST answers the most:
- *
- *   a name       LIST of all that begins with it, not grouped: the object and, if they fit in
- *                the page, all keys below name/, so that `cat dir/file` needs no more. Where
- *                "name-x", "name.y" … fill the page before name/ could come, one more. The
- *                second name that is asked for in a directory makes it likely that others
- *                follow: then the first page of the directory comes first.
- *   a directory  grouped at '/', from where the index has a gap. But where its parent was
- *                listed a moment ago, the reader is likely to walk the tree: then keys are
- *                listed from here on through all that the parent holds, and what holds the
- *                parent if that was listed, too: a thousand names a LIST however small the
- *                directories are. When a second such page ends below one of our
- *                sub-directories, there is more than a page below it, and grouping is better
- *                from there on.
  *
  * The next page of a listing is asked for while its reader is in the second half of this one:
  * it would be asked for anyway. */
@@ -28,25 +13,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include "denials.h"
 #include "fetch.h"
 #include "index.h"
+#include "question.h"
 #include "pailfs/base/lock.h"
 #include "pailfs/base/log.h"
 #include "pailfs/base/xalloc.h"
 
 #define NAME_LENGTH_MAX 255
 #define PREFETCH_AHEAD 500                     /* names known ahead of a reader, or fewer */
-#define WALK_NS (30 * NS_PER_SECOND)           /* a listed parent is being walked for so long */
-#define DENIAL_NS (60 * NS_PER_SECOND)         /* a 403 is believed for so long */
 #define CLASHES_TOLD_MAX 4096
-
-/* Where listing was answered with 403. */
-struct denial {
-	char *prefix;
-	bool lookups_only;   /* seen for a part of a name; the directory itself was not asked */
-	bool below;          /* holds for all directories below, too */
-	uint64_t until;
-};
 
 struct names {
 	struct store *store;
@@ -64,8 +41,7 @@ struct names {
 	uint64_t calls;           /* so far that had to wait */
 	bool closing;
 	pthread_cond_t idle;      /* a fetch has started or ended, while closing */
-	struct denial *denials;
-	size_t denial_count;
+	struct denials denials;
 	uint64_t *clashes_told;   /* hashes of keys */
 	size_t clash_count;
 };
@@ -151,178 +127,23 @@ static void tell_hidden(struct names *n, const char *prefix)
 	buf_release(&which);
 }
 
-/* ---- denial ---- */
+/* ---- asking the store ---- */
 
 static bool denied(const struct names *n, const char *prefix, bool listing)
 {
-	uint64_t now = clock_monotonic(n->clock);
-
-	for (size_t i = 0; i < n->denial_count; i++) {
-		const struct denial *d = &n->denials[i];
-		size_t length = strlen(d->prefix);
-
-		if (now < d->until && !(listing && d->lookups_only) &&
-		    !strncmp(d->prefix, prefix, length) && (d->below || !prefix[length]))
-			return true;
-	}
-	return false;
+	return denials_hold(&n->denials, prefix, listing, clock_monotonic(n->clock));
 }
 
 static void deny(struct names *n, const char *prefix, bool lookups_only)
 {
-	uint64_t now = clock_monotonic(n->clock);
-	struct buf where = BUF_INIT;
-	struct denial *d = NULL;
-
-	for (size_t i = 0; i < n->denial_count && !d; i++) {
-		if (!strcmp(n->denials[i].prefix, prefix) &&
-		    n->denials[i].lookups_only == lookups_only)
-			d = &n->denials[i];
-	}
-	if (!d) {
-		n->denials = xrealloc(n->denials, n->denial_count + 1, sizeof(*d));
-		d = &n->denials[n->denial_count++];
-		*d = (struct denial){
-			.prefix = xstrdup(prefix),
-			.lookups_only = lookups_only,
-			.below = n->ordered,
-		};
-		buf_add_quoted(&where, prefix, strlen(prefix), 1024);
-		log_warn(LOG_NAMES, "listing below '%s' is denied: its names are looked up one by one%s",
-		         where.data, lookups_only ? "" : " and cannot be listed");
-		buf_release(&where);
-	}
-	d->until = now + DENIAL_NS;
+	denials_add(&n->denials, prefix, lookups_only, n->ordered, clock_monotonic(n->clock));
 }
 
-static void forget_denials(struct names *n, const char *prefix)
+static struct question continue_listing(struct names *n, const char *prefix,
+                                        const struct place *gap, struct index_time time)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n->denial_count; i++) {
-		if (!strncmp(n->denials[i].prefix, prefix, strlen(prefix)) ||
-		    !strncmp(n->denials[i].prefix, prefix, strlen(n->denials[i].prefix)))
-			free(n->denials[i].prefix);
-		else
-			n->denials[kept++] = n->denials[i];
-	}
-	n->denial_count = kept;
-}
-
-/* ---- asking the store ---- */
-
-/* The place in a directory as the key to start after: every key that sorts behind the place
- * sorts behind it, and hardly any other. `flat`: keys below a sub-directory that ends there
- * are to be passed over, too. */
-static char *start_after(const char *prefix, const struct place *place, bool flat)
-{
-	struct buf key = BUF_INIT;
-
-	if (place->length == 0)
-		return flat ? xstrdup(prefix) : NULL;
-	buf_adds(&key, prefix);
-	buf_add(&key, place->data, place->length - 1);
-	if (place->data[place->length - 1] == '\0') { /* right behind a key */
-		if (flat && key.data[key.length - 1] == '/')
-			buf_adds(&key, KEY_LAST);
-	} else if (place->data[place->length - 1] > 1 || place->data[place->length - 1] < 0) {
-		buf_addc(&key, (char)(place->data[place->length - 1] - 1));
-		buf_adds(&key, KEY_LAST);
-	}
-	return buf_detach(&key);
-}
-
-/* The prefix of the parent of a directory below the root, or NULL. */
-static char *parent_of(const struct names *n, const char *prefix)
-{
-	size_t length = strlen(prefix), root = strlen(n->root);
-
-	if (length <= root)
-		return NULL;
-	length--; /* its own '/' */
-	while (length > root && prefix[length - 1] != '/')
-		length--;
-	return xstrndup(prefix, length);
-}
-
-/* The topmost directory of those above that are being walked, or NULL. */
-static char *walked_above(struct names *n, const char *prefix, uint64_t now)
-{
-	char *top = NULL, *parent;
-
-	while ((parent = parent_of(n, top ? top : prefix))) {
-		struct index_notes *notes = index_notes(n->index, parent);
-
-		if (!notes || !notes->walked || now - notes->walked >= WALK_NS) {
-			free(parent);
-			break;
-		}
-		notes->walked = now;
-		free(top);
-		top = parent;
-	}
-	return top;
-}
-
-/* The LIST that goes on with a directory at a gap in what is known of it. */
-static struct question plan_listing(struct names *n, const char *prefix, const struct place *gap,
-                                    struct index_time time)
-{
-	const char *token = index_continuation(n->index, prefix, gap, time);
-	struct index_notes *notes = index_notes(n->index, prefix);
-	char *above = NULL;
-	struct question q = {
-		.kind = FETCH_PAGE,
-		.delimited = true,
-		.directory = xstrdup(prefix),
-	};
-
-	if (!token && (n->capabilities & STORE_FLAT_LIST))
-		above = walked_above(n, prefix, time.now);
-	if (above && place_is_below(gap)) {
-		/* The last page ended below a sub-directory. Once it is worth to go on there. */
-		if (notes->descents++ == 0) {
-			q.start_after = index_end_below(n->index, prefix, gap, time);
-		} else {
-			free(above);
-			above = NULL;
-		}
-	}
-	if (!q.start_after) {
-		/* It must get us behind the directory's own marker, at least. */
-		q.start_after = start_after(prefix, gap, above != NULL);
-		q.goal = xasprintf("%s%.*s", prefix, gap->length ? (int)gap->length : 1,
-		                   gap->length ? gap->data : "\x01");
-	}
-	q.delimited = !above;
-	q.prefix = above ? above : xstrdup(prefix);
-	q.continuation = token ? xstrdup(token) : NULL;
-	return q;
-}
-
-static struct question whole_listing(const char *prefix)
-{
-	return (struct question){
-		.kind = FETCH_WHOLE,
-		.delimited = true,
-		.prefix = xstrdup(prefix),
-		.directory = xstrdup(prefix),
-	};
-}
-
-static struct question single_key(enum fetch_kind kind, const char *prefix, char *key)
-{
-	return (struct question){
-		.kind = kind,
-		.prefix = key,
-		.directory = xstrdup(prefix),
-	};
-}
-
-/* The one object of a store that cannot list. */
-static struct question only_key(const struct names *n)
-{
-	return single_key(FETCH_ONLY, "", xstrdup(n->root));
+	return question_listing(n->index, prefix, gap, n->root, n->capabilities & STORE_FLAT_LIST,
+	                        time);
 }
 
 static void fetch_finished(struct fetch *f, int result);
@@ -406,6 +227,13 @@ static int answer_lookup(struct names *n, struct names_lookup *q, const char *pr
 	}
 }
 
+/* Will the reader ask for the page behind the gap soon, and will it be believed then? */
+static bool worth_prefetching(const struct names *n, const struct index_reading *r)
+{
+	return n->ordered && !n->closing && n->metadata_ttl_ns >= NS_PER_SECOND && r->gap.data &&
+	       !r->gap_is_key && !place_is_below(&r->gap) && r->ahead <= PREFETCH_AHEAD;
+}
+
 static int answer_readdir(struct work *work, struct names_readdir *q, const char *prefix,
                           const char *after, size_t max, struct index_time time,
                           struct index_reading *r)
@@ -429,10 +257,8 @@ static int answer_readdir(struct work *work, struct names_readdir *q, const char
 		notes->walked = time.now;
 		notes->descents = 0;
 		tell_hidden(n, prefix);
-	} else if (r->gap.data && !r->gap_is_key && !place_is_below(&r->gap) && r->ahead <= PREFETCH_AHEAD && n->ordered &&
-	           n->metadata_ttl_ns >= NS_PER_SECOND && !n->closing &&
-	           !denied(n, prefix, true)) {
-		next = plan_listing(n, prefix, &r->gap, time);
+	} else if (worth_prefetching(n, r) && !denied(n, prefix, true)) {
+		next = continue_listing(n, prefix, &r->gap, time);
 		fetch_for(work, &next);
 	}
 	free(r->gap.data);
@@ -468,21 +294,26 @@ static void ask_lookup(struct work *work, struct waiter *w, enum index_answer an
 	struct question q;
 
 	if (!(n->capabilities & STORE_LIST)) {
-		q = only_key(n);
+		q = question_key(FETCH_ONLY, "", n->root);
 	} else if (answer == INDEX_FILE || denied(n, w->prefix, false)) {
 		w->exact = answer == INDEX_FILE;
-		q = single_key(FETCH_HEAD, w->prefix, xstrdup(key));
+		q = question_key(FETCH_HEAD, w->prefix, key);
 	} else if (!n->ordered || !(n->capabilities & STORE_FLAT_LIST)) {
-		q = whole_listing(w->prefix);
+		q = question_whole(w->prefix);
 	} else {
-		q = single_key(FETCH_PAGE, w->prefix,
-		               xasprintf("%s%s", key, answer == INDEX_UNKNOWN_BELOW ? "/" : ""));
+		if (answer == INDEX_UNKNOWN_BELOW) {
+			char *below = xasprintf("%s/", key);
+
+			free(key);
+			key = below;
+		}
+		q = question_key(FETCH_PAGE, w->prefix, key);
 		if (!w->guest && !fetch_find(n, &q)) {
 			host = fetch_find_host(n, key);
 			if (!host && answer == INDEX_UNKNOWN &&
 			    more_names_likely(n, w->prefix, time)) {
 				question_release(&q);
-				q = plan_listing(n, w->prefix, &start, time);
+				q = continue_listing(n, w->prefix, &start, time);
 				host = fetch_for(work, &q);
 			}
 		}
@@ -499,17 +330,19 @@ static int ask_readdir(struct work *work, struct waiter *w, struct index_reading
 	struct question q;
 
 	if (!(n->capabilities & STORE_LIST)) {
-		q = only_key(n);
+		q = question_key(FETCH_ONLY, "", n->root);
 	} else if (denied(n, w->prefix, true)) {
 		free(r->gap.data);
 		return -EACCES;
 	} else if (!n->ordered) {
-		q = whole_listing(w->prefix);
+		q = question_whole(w->prefix);
 	} else if (r->gap_is_key) {
-		q = single_key(FETCH_PAGE, w->prefix,
-		               xasprintf("%s%.*s", w->prefix, (int)r->gap.length, r->gap.data));
+		char *key = xasprintf("%s%.*s", w->prefix, (int)r->gap.length, r->gap.data);
+
+		q = question_key(FETCH_PAGE, w->prefix, key);
+		free(key);
 	} else {
-		q = plan_listing(n, w->prefix, &r->gap, time_of(n, w->since));
+		q = continue_listing(n, w->prefix, &r->gap, time_of(n, w->since));
 	}
 	free(r->gap.data);
 	wait_for(w, fetch_for(work, &q));
@@ -564,21 +397,17 @@ static bool is_denial(const struct fetch *f, int result)
 	return f->question.kind == FETCH_PAGE && result == -EACCES && f->list.op.denied;
 }
 
-/* Listing may be denied as a whole, for parts of names, or just above this directory. */
+/* Listing may be denied for a directory, for parts of names in it, or just above it, where the
+ * walk must not begin then. */
 static void learn_denial(struct names *n, const struct question *q)
 {
 	size_t directory = strlen(q->directory), asked = strlen(q->prefix);
-	struct index_notes *notes;
-	char *parent;
+	struct index_notes *notes = index_notes(n->index, q->prefix);
 
-	if (asked >= directory) {
+	if (asked >= directory)
 		deny(n, q->directory, asked > directory);
-	} else if ((parent = parent_of(n, q->directory))) {
-		notes = index_notes(n->index, parent);
-		if (notes)
-			notes->walked = 0;
-		free(parent);
-	}
+	else if (notes)
+		notes->walked = 0;
 }
 
 /* An operation of a fetch has ended. */
@@ -737,9 +566,7 @@ void names_destroy(struct names *n)
 	pthread_mutex_unlock(&n->lock);
 
 	index_destroy(n->index);
-	for (size_t i = 0; i < n->denial_count; i++)
-		free(n->denials[i].prefix);
-	free(n->denials);
+	denials_release(&n->denials);
 	free(n->clashes_told);
 	free(n->root);
 	pthread_cond_destroy(&n->idle);
@@ -927,7 +754,7 @@ void names_forget_below(struct names *n, const char *prefix)
 {
 	scoped_lock(&n->lock);
 	index_forget_below(n->index, prefix);
-	forget_denials(n, prefix);
+	denials_forget(&n->denials, prefix);
 	change(n, &(struct change){.prefix = (char *)prefix});
 }
 
