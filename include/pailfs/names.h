@@ -1,4 +1,4 @@
-/* names.h - what is believed about the names of a bucket (semantics.md, section 4).
+/* names.h - what is believed about the names of a bucket (docs/semantics.md, M1 to M4).
  *
  * An index of directories made of the keys that listings showed. One LIST answers all it
  * can: names, sizes, times and ETags below it cost no request for metadata_ttl, and a name

@@ -1,8 +1,8 @@
 /* policy.h - what to fetch for a read: pure decisions, one policy one file.
  *
  * A policy sees one stream of reads of one object version and says what to fetch. It does no
- * I/O, takes no lock and asks no clock; the reader carries out what it says. semantics.md,
- * section 1, is what the three must do. */
+ * I/O, takes no lock and asks no clock; the reader carries out what it says. What the three
+ * promise stands in docs/semantics.md under "What is fetched". */
 #ifndef PAILFS_POLICY_H
 #define PAILFS_POLICY_H
 

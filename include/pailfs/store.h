@@ -96,7 +96,7 @@ struct store_config {
 	const struct clock *clock;
 };
 
-/* The options of cli.md that stores read; config.c fills it. Strings may be NULL (unset). */
+/* The options that stores read; config/ fills it. Strings may be NULL (unset). */
 struct store_options {
 	char **endpoints;          /* as given, {1...8} expanded; NULL-terminated; NULL: none */
 	const char *region, *profile;

@@ -2,8 +2,8 @@
  *
  *	scoped_lock(&thing->lock);      held until the enclosing block ends
  *
- * Lock order over the whole program: names, fs, object (reader), cache shard. A lock is
- * dropped before a callback runs or a message is posted to an inbox. */
+ * The order of locks over the whole program is: names; nodes; reader; cache; an operation of
+ * a store; inboxes (docs/design.md has the table). No callback runs under a lock. */
 #ifndef PAILFS_BASE_LOCK_H
 #define PAILFS_BASE_LOCK_H
 
