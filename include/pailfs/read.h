@@ -74,7 +74,5 @@ const struct policy *reader_policy(struct reader *r);
 void reader_why(struct reader *r, struct buf *out);
 /* Adds a sentence on the last failure; nothing when there was none. */
 void reader_error(struct reader *r, struct buf *out);
-/* True once a byte of this version has been delivered (R2). */
-bool reader_delivered(struct reader *r);
 
 #endif

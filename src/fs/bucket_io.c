@@ -2,7 +2,13 @@
  *
  * Opening asks nothing (M3): the first GET's If-Match finds out whether what was believed
  * still holds. When it does not, and nobody has seen a byte of the old version yet, the node
- * moves on to the new one in silence; otherwise the reader gets ESTALE (R2). */
+ * moves on to the new one in silence; otherwise the reader gets ESTALE (R2).
+ *
+ * The first byte that is given out settles a node for good: pages of it stay in the kernel
+ * when the file is closed. Several reads may find out at once that the object was replaced,
+ * or bring bytes of it while another read is moving the node on; so who moves it and who
+ * settles it decide under nodes.lock, and bytes of a reader that is not the node's any more
+ * are read again. */
 #include "bucket.h"
 
 #include <errno.h>
@@ -22,7 +28,8 @@ struct read_request {
 	size_t size;
 	off_t offset;
 	uint64_t started_ns;
-	bool moved;                /* once is enough for one request */
+	bool moved;                /* it is moving on or has done so: once is enough */
+	bool settled;              /* the node was when r took its reader, which then stays */
 };
 
 /* The path below the mount's root, which the user's globs speak of. */
@@ -169,6 +176,7 @@ static void read_start(struct read_request *r)
 
 	pthread_mutex_lock(&nodes->lock);
 	r->reader = reader_ref(r->node->reader);
+	r->settled = r->node->settled;
 	pthread_mutex_unlock(&nodes->lock);
 	result = reader_read(r->reader, &r->read, (uint64_t)r->offset, r->size);
 	if (result != 0)
@@ -195,6 +203,19 @@ static void read_end(struct read_request *r, int error)
 	parked_unref(&r->parked);
 }
 
+/* Whether the bytes that r has may be given out: they are of the version that the node is and,
+ * from now on, stays. */
+static bool settle(struct read_request *r)
+{
+	if (r->settled)
+		return true;
+	scoped_lock(&nodes_of(r->parked.fs)->lock);
+	if (r->node->reader != r->reader)
+		return false;
+	r->node->settled = true;
+	return true;
+}
+
 /* The version under the key is another one now, and this node's readers know the old one. */
 static void read_stale(struct read_request *r)
 {
@@ -218,6 +239,24 @@ static void read_stale(struct read_request *r)
 	read_end(r, ESTALE);
 }
 
+/* Reads what the node has become. */
+static void read_again(struct read_request *r)
+{
+	r->moved = true;
+	r->previous = r->reader;
+	read_start(r);
+}
+
+/* Under nodes.lock: whether nobody can tell that the node was another version before, or it has
+ * moved on already. */
+static bool may_move_on(const struct read_request *r)
+{
+	const struct node *node = r->node;
+
+	return node->reader != r->reader ||
+	       (!node->superseded && !node->settled && node->opens == 1);
+}
+
 static void moved_on(struct names_lookup *q, int result)
 {
 	struct read_request *r = container_of(q, struct read_request, names);
@@ -225,15 +264,13 @@ static void moved_on(struct names_lookup *q, int result)
 	struct nodes *nodes = nodes_of(fs);
 	struct node *node = r->node;
 	struct reader *old = NULL;
+	bool moved;
 
-	if (result < 0 || q->entry.directory) {
-		names_entry_release(&q->entry);
-		read_stale(r);
-		return;
-	}
 	pthread_mutex_lock(&nodes->lock);
 	/* Another request of the same reader may have moved it already. */
-	if (node->reader == r->reader) {
+	moved = node->reader != r->reader;
+	if (!moved && result >= 0 && !q->entry.directory && may_move_on(r)) {
+		moved = true;
 		old = node->reader;
 		store_object_unref(node->object);
 		node->attr = q->entry.attr;
@@ -242,22 +279,16 @@ static void moved_on(struct names_lookup *q, int result)
 	}
 	pthread_mutex_unlock(&nodes->lock);
 	names_entry_release(&q->entry);
+	if (!moved) {
+		read_stale(r);
+		return;
+	}
 	if (old) {
 		/* A negative offset drops the attributes only and waits for no page. */
 		fuse_lowlevel_notify_inval_inode(fs->session, node->id, -1, 0);
 		reader_destroy(old);
 	}
-	r->previous = r->reader;
-	read_start(r);
-}
-
-/* Whether nobody can tell that the node was another version before. */
-static bool may_move_on(struct read_request *r)
-{
-	struct nodes *nodes = nodes_of(r->parked.fs);
-
-	scoped_lock(&nodes->lock);
-	return !r->moved && !r->node->superseded && r->node->opens == 1 && !reader_delivered(r->reader);
+	read_again(r);
 }
 
 static void move_on(struct read_request *r)
@@ -281,12 +312,26 @@ static void move_on(struct read_request *r)
 
 static void read_finish(struct read_request *r, int result)
 {
-	if (result != -ESTALE && result != -ENOENT)
+	struct nodes *nodes = nodes_of(r->parked.fs);
+	bool may;
+
+	if (result == 0 && !settle(r)) {
+		reader_done(&r->read);
+		if (r->moved)
+			read_stale(r);
+		else
+			read_again(r);
+	} else if (result != -ESTALE && result != -ENOENT) {
 		read_end(r, -result);
-	else if (may_move_on(r))
-		move_on(r);
-	else
-		read_stale(r);
+	} else {
+		pthread_mutex_lock(&nodes->lock);
+		may = !r->moved && may_move_on(r);
+		pthread_mutex_unlock(&nodes->lock);
+		if (may)
+			move_on(r);
+		else
+			read_stale(r);
+	}
 }
 
 void bucket_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
@@ -309,7 +354,7 @@ void bucket_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
 	r->node = node;
 	r->size = size;
 	r->offset = offset;
-	r->moved = false;
+	r->moved = r->settled = false;
 	r->read.done = read_done;
 	r->started_ns = clock_monotonic(fs->c.clock);
 	node_ref(nodes_of(fs), node);

@@ -15,13 +15,14 @@ struct node {
 	char *key;                 /* constant; a directory's ends in '/', the root's is the store's */
 	bool directory;            /* constant */
 	uint64_t ino;              /* constant; a hash of the key (M5) */
-	struct store_attr attr;    /* constant, but for node_advance */
+	struct store_attr attr;    /* constant once settled */
 
 	/* Under nodes.lock. */
 	uint64_t lookups;          /* the kernel's references */
 	unsigned opens;            /* open handles */
 	unsigned users;            /* requests that work with it now */
 	bool superseded;           /* another version is known to stand under the key */
+	bool settled;              /* the kernel was given bytes of this version, for good (R2) */
 	struct store_object *object; /* files, from the first open on */
 	struct reader *reader;     /* files, while opens > 0 */
 	const struct policy *policy; /* set through the attribute; NULL: by the rules */

@@ -166,8 +166,6 @@ static int reader_go(struct reader_request *q, bool queued)
 		if (result <= 0)
 			break;
 	}
-	if (result == 1)
-		atomic_store_explicit(&r->delivered, true, memory_order_relaxed);
 	return result;
 }
 
@@ -184,7 +182,6 @@ static void request_wake(struct cache_waiter *w, int result)
 	struct reader_request *q = container_of(w, struct reader_request, waiter);
 
 	if (result == 0 && q->pin.count > 0) {
-		atomic_store_explicit(&q->reader->delivered, true, memory_order_relaxed);
 		q->done(q, 0);
 	} else if (result == 0 || result == -ECANCELED) {
 		/* There is memory now, or somebody else's fetch was cancelled: decide anew, for
@@ -272,9 +269,4 @@ void reader_error(struct reader *r, struct buf *out)
 {
 	scoped_lock(&r->lock);
 	buf_adds(out, r->error);
-}
-
-bool reader_delivered(struct reader *r)
-{
-	return atomic_load_explicit(&r->delivered, memory_order_relaxed);
 }

@@ -33,7 +33,6 @@ struct reader {
 	struct read_engine *engine;
 	struct store_object *object;
 	struct cache_object *cached;
-	atomic_bool delivered;
 
 	struct list pending; /* engine's lock; struct reader_request.pending */
 	struct list queued;  /* engine's lock */

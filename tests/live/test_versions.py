@@ -71,6 +71,24 @@ def test_r2_a_replaced_object_is_never_mixed(mount, bucket):
     assert m.log.count("replaced or deleted") == 1
 
 
+def test_r2_pages_of_an_earlier_open_are_never_mixed(mount, bucket):
+    """What the kernel kept of a closed file is of its version; a new open adds no other bytes."""
+    put(bucket, "k", body(1))
+    m = mounted(mount, bucket)
+    with open(m.path("k"), "rb", buffering=0) as file:
+        assert file.read(4096) == body(1)[:4096]
+    put(bucket, "k", body(2))
+    fd = os.open(m.path("k"), os.O_RDONLY)
+    try:
+        seen = [os.pread(fd, 4096, at) for at in (0, SIZE - 8192)]
+        assert seen in [[whole[:4096], whole[SIZE - 8192:SIZE - 4096]]
+                        for whole in (body(1), body(2))]
+    except OSError as error:
+        assert error.errno in (errno.ESTALE, errno.EIO)
+    os.close(fd)
+    assert open(m.path("k"), "rb").read() == body(2)
+
+
 def test_r2_a_deleted_object_is_stale_not_short(mount, bucket):
     put(bucket, "k", body(1))
     m = mounted(mount, bucket)
