@@ -17,7 +17,8 @@ struct policy_limits {
 	uint64_t max_window;    /* the largest window of one stream, bytes */
 	uint64_t max_part;      /* the largest single GET, bytes */
 	uint64_t max_gap;       /* ranges with at most so many bytes between them are worth one GET */
-	uint64_t round_trip;    /* what one round trip would have carried, bytes; 0: unknown */
+	uint64_t first_byte_ns; /* from a GET's start to its first byte, as measured; 0: unknown */
+	uint64_t rate;          /* bytes a second of one connection after that; 0: unknown */
 	uint64_t kernel_ahead;  /* how far the kernel itself reads ahead, bytes */
 };
 
@@ -37,6 +38,8 @@ struct policy_stream {
 	uint64_t window;        /* bytes to keep fetched or on the way beyond the frontier */
 	uint64_t grown_at, grown_ns; /* the frontier and the time when that was last decided */
 	uint64_t rate;          /* bytes a second that the stream read before that; 0: unknown */
+	unsigned settled;       /* decisions since a larger window was no faster; 0: it grows */
+	unsigned patience;      /* so many of them before that is tried again */
 	uint64_t fetched_to;    /* end of what this stream has caused to be fetched */
 	bool tail;              /* began with the tail rule */
 };

@@ -33,8 +33,8 @@
 #define SPECULATION_SHARE(memory) ((memory) / 4 * 3)
 /* What is kept of spent segments, and of idle buffers: enough to be warm, too little to
  * matter. */
-#define SPENT_SHARE(memory) MIN((memory) / 8, 32ull << 20)
-#define IDLE_SHARE(memory) MIN((memory) / 8, 32ull << 20)
+#define SPENT_SHARE(memory) MIN((memory) / 8, 16ull << 20)
+#define IDLE_SHARE(memory) MIN((memory) / 8, 16ull << 20)
 /* A fresh segment is stale after so many bytes were given to readers of others. */
 #define STALE_AFTER(memory) ((memory) / 2)
 /* Spent segments of at most this size go at once: each would cost searches for nothing. */

@@ -52,7 +52,7 @@ struct read_engine *read_engine_create(const struct read_config *config)
 	assert(config->limits.max_part >= 4096);
 	e->config = *config;
 	e->config.limits.max_part &= ~4095ull;
-	atomic_init(&e->kernel_ahead, KERNEL_AHEAD);
+	e->kernel_ahead = KERNEL_AHEAD;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->idle, NULL);
 	list_init(&e->queue);
@@ -74,16 +74,30 @@ void read_engine_destroy(struct read_engine *e)
 
 void read_engine_set_kernel_ahead(struct read_engine *e, uint64_t bytes)
 {
-	atomic_store_explicit(&e->kernel_ahead, bytes, memory_order_relaxed);
+	scoped_lock(&e->lock);
+	e->kernel_ahead = bytes;
 }
 
-uint64_t fetch_max_gap(struct read_engine *e)
+/* The gap that is cheaper fetched than left out, bytes. The engine's lock is held. */
+static uint64_t max_gap(const struct read_engine *e)
 {
-	uint64_t measured = atomic_load_explicit(&e->round_trip, memory_order_relaxed);
+	uint64_t measured = link_round_trip(&e->link);
 
 	if (e->config.limits.max_gap != UINT64_MAX)
 		return e->config.limits.max_gap;
 	return measured ? measured : FIRST_GAP;
+}
+
+struct policy_limits fetch_limits(struct read_engine *e)
+{
+	struct policy_limits limits = e->config.limits;
+
+	scoped_lock(&e->lock);
+	limits.max_gap = max_gap(e);
+	limits.first_byte_ns = e->link.first_byte_ns;
+	limits.rate = e->link.rate;
+	limits.kernel_ahead = e->kernel_ahead;
+	return limits;
 }
 
 static void engine_enter(struct read_engine *e)
@@ -143,7 +157,7 @@ static uint64_t gap_between(struct range a, struct range b)
 static bool take_batch(struct read_engine *e, struct list *batch, struct range *merged)
 {
 	struct reader_request *q, *next;
-	uint64_t gap = fetch_max_gap(e);
+	uint64_t gap = max_gap(e);
 	struct reader *r;
 	bool grown = true;
 
@@ -229,7 +243,6 @@ static void measure(struct fetch *f)
 	scoped_lock(&e->lock);
 	link_observe(&e->link, f->first_ns - f->started_ns, f->get.length - f->first_filled,
 	             now - f->first_ns);
-	atomic_store_explicit(&e->round_trip, link_round_trip(&e->link), memory_order_relaxed);
 }
 
 static void fetch_end(struct fetch *f, int result)

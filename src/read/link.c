@@ -2,7 +2,8 @@
  *
  * A time to the first byte may hold a handshake and a wait for a free connection, and a rate
  * the other streams' share or a pause of ours; the least of the former and the most of the
- * latter are the link's own. Both forget, since links change. */
+ * latter are the link's own. Both forget, slowly, since links change: a rate is mostly measured
+ * while other GETs run, and must not become what is left by those. */
 #include "link.h"
 
 #include "pailfs/base/clock.h"
@@ -15,12 +16,12 @@ void link_observe(struct link *l, uint64_t first_byte_ns, uint64_t bytes, uint64
 {
 	uint64_t rate;
 
-	l->first_byte_ns = l->first_byte_ns ? MIN(first_byte_ns, l->first_byte_ns + l->first_byte_ns / 16)
+	l->first_byte_ns = l->first_byte_ns ? MIN(first_byte_ns, l->first_byte_ns + l->first_byte_ns / 64)
 	                                    : first_byte_ns;
 	if (bytes < SHORTEST)
 		return;
 	rate = (uint64_t)((double)bytes * NS_PER_SECOND / (double)MAX(transfer_ns, 1000));
-	l->rate = MAX(rate, l->rate - l->rate / 16);
+	l->rate = MAX(rate, l->rate - l->rate / 256);
 }
 
 uint64_t link_round_trip(const struct link *l)

@@ -69,7 +69,7 @@ static uint64_t expected_end(const struct policy_limits *limits, const struct po
 
 	if (typical == 0 && stream->opening <= SHORT_READ)
 		return read->range.start + FIRST_RUN(limits->kernel_ahead);
-	if (read->range.end < stream->first + typical)
+	if (read->range.end <= stream->first + typical)
 		return stream->first + typical;
 	return read->range.start + MAX(run, range_length(read->range));
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "window.h"
 
-#define FIRST_WINDOW (2ull << 20)
+#define FIRST_WINDOW (8ull << 20)
 
 static void plan(const struct policy_limits *limits, struct policy_history *history,
                  struct policy_stream *stream, const struct policy_read *read,

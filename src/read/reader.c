@@ -96,12 +96,9 @@ static void check_plan(const struct policy_plan *plan, const struct policy_read 
 static struct policy_stream *make_plan(struct reader *r, const struct policy_read *read,
                                        struct policy_plan *plan)
 {
-	struct policy_limits limits = r->engine->config.limits;
+	struct policy_limits limits = fetch_limits(r->engine);
 	struct policy_stream *stream;
 
-	limits.max_gap = fetch_max_gap(r->engine);
-	limits.round_trip = atomic_load_explicit(&r->engine->round_trip, memory_order_relaxed);
-	limits.kernel_ahead = atomic_load_explicit(&r->engine->kernel_ahead, memory_order_relaxed);
 	*plan = (struct policy_plan){0};
 	stream = streams_observe(&r->streams, read->range, limits.max_gap);
 	r->policy->plan(&limits, &r->streams.history, stream, read, plan);

@@ -13,13 +13,12 @@
 
 struct read_engine {
 	struct read_config config;  /* constant */
-	atomic_ullong kernel_ahead;
-	atomic_ullong round_trip;   /* link_round_trip() of the last GETs */
 
-	pthread_mutex_t lock;       /* covers what follows; taken with no other lock held */
+	pthread_mutex_t lock;       /* covers what follows; the innermost */
 	pthread_cond_t idle;
 	unsigned in_flight;         /* GETs of all readers */
 	struct link link;
+	uint64_t kernel_ahead;
 	struct list queue;          /* struct reader.queued: those with requests in `pending` */
 };
 
@@ -49,8 +48,8 @@ struct reader {
 	char error[sizeof(((struct store_op *)0)->error)];
 };
 
-/* The gap that is cheaper fetched than left out, bytes: the user's, or what was measured. */
-uint64_t fetch_max_gap(struct read_engine *e);
+/* The limits as they are now: the user's, with what was measured. */
+struct policy_limits fetch_limits(struct read_engine *e);
 /* Claims what is absent of demand and starts its GETs: 0, -ENOBUFS when the budget has no
  * room, or -ENOMEM. Demand starts however many GETs are in flight. */
 int fetch_demand(struct reader *r, struct range demand);

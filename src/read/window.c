@@ -1,33 +1,94 @@
-/* window.c - see window.h. */
+/* window.c - how much to keep on its way for a stream.
+ *
+ * By Little's law a window of W bytes in GETs that take T carries at most W / T, and what T is
+ * was measured. A stream that reads much less than that is held up by something else, the
+ * processor or its own work, and more on its way would be memory for nothing. One that comes
+ * near it is held up by its window:
+ *
+ *	growing    twice as much after each window, while that makes the stream faster by an
+ *	           eighth
+ *	settled    it did not: half of it again. After some windows, and more of them each time,
+ *	           it grows once more, to see
+ *
+ * So a far store gets its many GETs within a few round trips, and a near one, where the reader
+ * stalls because the processor is busy, keeps a few MiB. */
 #include "window.h"
 
+#include "pailfs/base/clock.h"
+
 #define SMALLEST_PART (1ull << 20)
+#define FIRST_PATIENCE 4
+#define MOST_PATIENCE 64
+
+/* Where a round trip takes longer than this, many short GETs fill the window sooner. */
+#define FAR_NS (5 * NS_PER_MS)
+
+static uint64_t part_size(const struct policy_limits *limits, const struct policy_stream *s)
+{
+	uint64_t parts = limits->first_byte_ns >= FAR_NS ? 16 : 4;
+
+	return MIN(MAX(s->window / parts, SMALLEST_PART), limits->max_part);
+}
+
+/* Whether the window, rather than something else, is what holds the stream to this rate. */
+static bool window_limits(const struct policy_limits *limits, const struct policy_stream *s, uint64_t rate)
+{
+	double seconds;
+
+	if (!limits->first_byte_ns || !limits->rate)
+		return true;
+	seconds = (double)limits->first_byte_ns / NS_PER_SECOND +
+	          (double)part_size(limits, s) / (double)limits->rate;
+	return (double)rate * seconds > 0.6 * (double)s->window;
+}
+
+static void grow(const struct policy_limits *limits, struct policy_stream *s, uint64_t rate)
+{
+	s->settled = 0;
+	s->rate = rate;
+	s->window = MIN(2 * s->window, limits->max_window);
+}
+
+static void settle(struct policy_stream *s)
+{
+	s->settled = 1;
+	s->patience = s->patience ? MIN(2 * s->patience, MOST_PATIENCE) : FIRST_PATIENCE;
+	s->window /= 2;
+}
 
 void window_grow(const struct policy_limits *limits, struct policy_stream *stream,
                  const struct policy_read *read)
 {
 	uint64_t passed = stream->frontier - stream->grown_at, rate;
 	uint64_t us = (read->now_ns - stream->grown_ns) / 1000;
-	bool first = stream->grown_ns == 0;
+	bool watched = stream->grown_ns != 0;
 
-	if (!first && passed < stream->window)
+	if (watched && passed < stream->window)
 		return;
-	rate = first || !us ? 0 : passed * 1000000 / us;
-	if (!rate || !stream->rate || rate > stream->rate + stream->rate / 8)
-		stream->window = MIN(stream->window * 2, limits->max_window);
-	stream->rate = rate;
 	stream->grown_at = stream->frontier;
 	stream->grown_ns = read->now_ns;
+	if (!watched)
+		return;
+	rate = MAX(passed * 1000000 / MAX(us, 1), 1);
+	if (!window_limits(limits, stream, rate)) {
+		stream->rate = rate;
+	} else if (stream->settled) {
+		stream->rate = (3 * stream->rate + rate) / 4;
+		if (++stream->settled > stream->patience)
+			grow(limits, stream, stream->rate);
+	} else if (stream->rate == 0 || rate > stream->rate + stream->rate / 8) {
+		grow(limits, stream, rate);
+	} else {
+		settle(stream);
+	}
 }
 
 void window_plan(const struct policy_limits *limits, struct policy_stream *stream,
                  const struct policy_read *read, struct policy_plan *plan)
 {
-	/* Where a round trip is worth much, many short GETs fill the window sooner. */
-	uint64_t parts = limits->round_trip >= SMALLEST_PART ? 16 : 4, from;
-	uint64_t end = MIN(stream->frontier + stream->window, read->object_size);
+	uint64_t end = MIN(stream->frontier + stream->window, read->object_size), from;
 
-	plan->part = MIN(MAX(stream->window / parts, SMALLEST_PART), limits->max_part);
+	plan->part = part_size(limits, stream);
 	plan->demand = read->range;
 	plan->ahead = (struct range){read->range.end, read->range.end};
 	if (!stream->advanced)

@@ -5,9 +5,9 @@
 #include "pailfs/base/xalloc.h"
 #include "pailfs/policy.h"
 
-/* The stream's reader has stalled: doubles the window, unless the last doubling made the
- * stream no faster (then what is short is not what is in flight). Decides once a window of
- * bytes: one stall is often seen by several requests. */
+/* The stream's reader has stalled: doubles the window where that is what holds it up, and goes
+ * back when it made the stream no faster. Decides once a window of bytes: one stall is often
+ * seen by several requests. */
 void window_grow(const struct policy_limits *limits, struct policy_stream *stream,
                  const struct policy_read *read);
 
