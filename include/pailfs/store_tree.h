@@ -49,6 +49,7 @@ struct store_tree {
 	bool read_only;            /* what would change something is -EROFS */
 	bool network;              /* the backing reports write errors at close, as NFS does */
 	bool descriptors;          /* handles have one: values are local files */
+	size_t max_objects;        /* no more should be held for long; 0: any number */
 };
 
 struct tree_handle {

@@ -44,6 +44,7 @@ struct listing {
 	fuse_req_t req;
 	struct tree_state *tree;
 	struct tree_object *dir;
+	fuse_ino_t ino;
 	char *data;
 	size_t size, used;
 };
@@ -60,8 +61,8 @@ static bool add_entry(void *context, const char *name, uint64_t ino, mode_t type
 	return true;
 }
 
-/* With attributes. An entry that cannot be looked up (it went, or there is no descriptor
- * left) is given with its type alone, and the kernel asks again when it needs more. */
+/* With attributes. An entry that cannot be looked up (it went, or descriptors are short) is
+ * given with its type alone, and the kernel asks again when it needs more. */
 static bool add_entry_plus(void *context, const char *name, uint64_t ino, mode_t type, off_t next)
 {
 	struct fuse_entry_param e = {.attr = {.st_ino = ino, .st_mode = type}};
@@ -73,8 +74,9 @@ static bool add_entry_plus(void *context, const char *name, uint64_t ino, mode_t
 	/* Asked for its length first: a lookup that does not fit would have to be undone. */
 	if (fuse_add_direntry_plus(l->req, NULL, 0, name, NULL, 0) > left)
 		return false;
-	if (strcmp(name, ".") && strcmp(name, "..") && !tree_lookup(l->dir, name, &o, &st))
-		inode_entry(inode_remember(l->tree, o, &st), &st, &e);
+	if (strcmp(name, ".") && strcmp(name, "..") && !inode_crowded(l->tree) &&
+	    !tree_lookup(l->dir, name, &o, &st))
+		inode_entry(inode_remember(l->tree, o, &st, l->ino, name), &st, &e);
 	l->used += fuse_add_direntry_plus(l->req, l->data + l->used, left, name, &e, next);
 	return true;
 }
@@ -85,7 +87,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
 	struct tree_state *t = tree_of(req);
 	struct tree_dir *d = handle_get(t, fi->fh);
 	struct inode *n = inode_get(t, ino);
-	struct listing l = {.req = req, .tree = t, .size = size};
+	struct listing l = {.req = req, .tree = t, .ino = ino, .size = size};
 	int r;
 
 	if (!d || !n) {

@@ -32,8 +32,13 @@ struct inode_version {
 struct inode {
 	struct inode_key key;
 	uint64_t id;
+	bool directory;
 	uint64_t lookups;           /* tree_state.lock; how often the kernel was told of it */
 	struct tree_object *object; /* ours until the last lookup is forgotten */
+	uint64_t parent;            /* tree_state.lock; where the kernel met it last, and … */
+	char *name;                 /* tree_state.lock; … under which name; NULL for the root */
+	unsigned handles;           /* tree_state.lock; open ones */
+	struct list age;            /* tree_state.lock; in tree_state.oldest */
 	struct inode_version told;   /* tree_state.lock; what the kernel was told last */
 	UT_hash_handle hh;          /* tree_state.lock */
 };
@@ -42,7 +47,11 @@ struct tree_state {
 	struct store_tree *tree;
 	pthread_mutex_t lock;
 	struct slots inodes;        /* lock; by the nodeid */
-	struct inode *by_key;        /* lock */
+	struct inode *by_key;       /* lock */
+	struct list oldest;         /* lock; all inodes, the last looked up at the end */
+	bool trimming;              /* lock; trim_task was posted and has not ended */
+	struct dispatch_task trim_task;
+	struct fs *fs;
 	pthread_mutex_t handle_lock;
 	struct slots handles;       /* handle_lock; of tree_handle and tree_dir */
 	void *buffers[TREE_BUFFERS]; /* handle_lock; TREE_REQUEST bytes each, not in use now */
@@ -63,9 +72,14 @@ void tree_state_destroy(struct fs *fs);
 /* The inode of an id, which stays as long as the kernel may use it: until it has forgotten
  * it, which it does not while a request names it. NULL for an id that was never given. */
 struct inode *inode_get(struct tree_state *t, uint64_t id);
-/* The inode of an object that the kernel is told of now: takes the reference; the object may
- * turn out to be known already. */
-struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st);
+/* The inode of an object that the kernel is told of now, as `name` of a directory: takes the
+ * reference; the object may turn out to be known already. */
+struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
+                             uint64_t parent, const char *name);
+/* Whether as many are held as the store wants: what need not be looked up should not be. */
+bool inode_crowded(struct tree_state *t);
+/* Counts its open handles: one more, or one less. */
+void inode_opened(struct tree_state *t, uint64_t id, int change);
 /* The nodeid under which the kernel knows this file; 0: it does not. */
 uint64_t inode_known(struct tree_state *t, const struct stat *st);
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);

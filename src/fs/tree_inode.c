@@ -2,7 +2,17 @@
  *
  * A node is found by its id, and by device and inode number when a lookup meets it again: a
  * hard link, or a name that was renamed. The node holds its object, and the object the
- * backing's inode, so the number is not given to another file meanwhile. */
+ * backing's inode, so the number is not given to another file meanwhile.
+ *
+ * That costs the store a descriptor an inode, and the kernel remembers as many as its memory
+ * allows. When there are more than the store wants, the kernel is told to drop the names of
+ * files that were not looked up for longest, and then forgets them; from the dispatch
+ * thread, because it waits for requests in those directories to end. Directories are
+ * spared (somebody may have mounted something on one) and open files (a running program's
+ * path would read as deleted). Each such notice waits for the requests to the directory that
+ * are under way; listings, which bring many inodes at once, bring none while there are too
+ * many. A walk through many directories never runs out of descriptors by this; one through
+ * a single huge directory may still meet EMFILE. */
 #include "tree_impl.h"
 
 #include <assert.h>
@@ -32,6 +42,13 @@ static struct inode_version version_of(const struct stat *st)
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static void inode_free(struct inode *n)
+{
+	tree_object_unref(n->object);
+	free(n->name);
+	free(n);
 }
 
 /* What libfuse can splice in one piece. It gives a pipe room for a request and its header; a
@@ -69,7 +86,9 @@ int tree_state_create(struct fs *fs)
 	}
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_init(&t->handle_lock, NULL);
-	n = inode_remember(t, tree_object_ref(root), &st);
+	list_init(&t->oldest);
+	t->fs = fs;
+	n = inode_remember(t, tree_object_ref(root), &st, 0, NULL);
 	assert(n->id == FUSE_ROOT_ID);
 	fs->state = t;
 	return 0;
@@ -85,10 +104,8 @@ void tree_state_destroy(struct fs *fs)
 		return;
 	/* An unmount tells of no forgotten nodes. Handles are released before it. */
 	HASH_CLEAR(hh, t->by_key);
-	while ((n = slots_next(&t->inodes, &index))) {
-		tree_object_unref(n->object);
-		free(n);
-	}
+	while ((n = slots_next(&t->inodes, &index)))
+		inode_free(n);
 	slots_release(&t->inodes);
 	slots_release(&t->handles);
 	while (t->spare_buffers)
@@ -107,28 +124,118 @@ struct inode *inode_get(struct tree_state *t, uint64_t id)
 	return slots_get(&t->inodes, id);
 }
 
-struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st)
+enum { TRIM_BATCH = 256 };
+
+struct victim {
+	uint64_t parent;
+	char *name;
+};
+
+/* Chooses up to `max` of the oldest names that may go. */
+static int choose(struct tree_state *t, struct victim *victims, int max)
+{
+	unsigned left = HASH_COUNT(t->by_key);
+	struct inode *n, *next;
+	int count = 0;
+
+	scoped_lock(&t->lock);
+	list_for_each_safe(n, next, &t->oldest, age) {
+		if (!left-- || count == max)
+			break;
+		/* To the end, chosen or not: the next round shall not meet it again. */
+		list_remove(&n->age);
+		list_append(&t->oldest, &n->age);
+		if (!n->name || n->directory || n->handles)
+			continue;
+		victims[count++] = (struct victim){n->parent, xstrdup(n->name)};
+	}
+	return count;
+}
+
+static void trim(struct dispatch_task *task)
+{
+	struct tree_state *t = container_of(task, struct tree_state, trim_task);
+	struct victim victims[TRIM_BATCH];
+	long surplus;
+	int count;
+
+	pthread_mutex_lock(&t->lock);
+	surplus = (long)HASH_COUNT(t->by_key) - (long)(t->tree->max_objects / 4 * 3);
+	pthread_mutex_unlock(&t->lock);
+	for (; surplus > 0; surplus -= count) {
+		count = choose(t, victims, (int)MIN(surplus, TRIM_BATCH));
+		for (int i = 0; i < count; i++) {
+			fuse_lowlevel_notify_inval_entry(t->fs->session, victims[i].parent, victims[i].name,
+			                                 strlen(victims[i].name));
+			free(victims[i].name);
+		}
+		if (!count)
+			break;
+	}
+	scoped_lock(&t->lock);
+	t->trimming = false;
+}
+
+static void set_name(struct inode *n, uint64_t parent, const char *name)
+{
+	n->parent = parent;
+	if (!name || (n->name && !strcmp(n->name, name)))
+		return;
+	free(n->name);
+	n->name = xstrdup(name);
+}
+
+struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
+                             uint64_t parent, const char *name)
 {
 	struct inode_key key = key_of(st);
 	struct tree_object *spare = NULL;
+	bool too_many = false;
 	struct inode *n;
 
 	pthread_mutex_lock(&t->lock);
 	HASH_FIND(hh, t->by_key, &key, sizeof(key), n);
 	if (n) {
 		spare = o;
+		list_remove(&n->age);
 	} else {
 		n = xcalloc(1, sizeof(*n));
 		n->key = key;
 		n->object = o;
+		n->directory = S_ISDIR(st->st_mode);
 		n->id = slots_add(&t->inodes, n);
 		HASH_ADD(hh, t->by_key, key, sizeof(key), n);
+		too_many = t->tree->max_objects && HASH_COUNT(t->by_key) > t->tree->max_objects &&
+		           !t->trimming;
+		t->trimming = t->trimming || too_many;
 	}
+	list_append(&t->oldest, &n->age);
+	set_name(n, parent, name);
 	n->lookups++;
 	n->told = version_of(st);
 	pthread_mutex_unlock(&t->lock);
 	tree_object_unref(spare);
+	if (too_many) {
+		t->trim_task.run = trim;
+		dispatch_post(t->fs->dispatch, &t->trim_task);
+	}
 	return n;
+}
+
+bool inode_crowded(struct tree_state *t)
+{
+	scoped_lock(&t->lock);
+	return t->tree->max_objects && HASH_COUNT(t->by_key) > t->tree->max_objects;
+}
+
+void inode_opened(struct tree_state *t, uint64_t id, int change)
+{
+	struct inode *n;
+
+	scoped_lock(&t->lock);
+	n = slots_get(&t->inodes, id);
+	if (n)
+		n->handles += (unsigned)change;
 }
 
 uint64_t inode_known(struct tree_state *t, const struct stat *st)
@@ -154,13 +261,12 @@ void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups)
 		} else {
 			HASH_DEL(t->by_key, n);
 			slots_remove(&t->inodes, id);
+			list_remove(&n->age);
 		}
 	}
 	pthread_mutex_unlock(&t->lock);
-	if (n) {
-		tree_object_unref(n->object);
-		free(n);
-	}
+	if (n)
+		inode_free(n);
 }
 
 void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st)

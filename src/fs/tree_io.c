@@ -26,19 +26,21 @@ static struct tree_handle *handle_of(fuse_req_t req, struct fuse_file_info *fi)
 	return h;
 }
 
-static void drop_handle(fuse_req_t req, uint64_t id)
+static void drop_handle(fuse_req_t req, fuse_ino_t ino, uint64_t id)
 {
 	struct tree_handle *h = handle_remove(tree_of(req), id);
 
 	if (!h)
 		return;
 	stats_add(fs_of(req)->c.stats, STAT_OPEN_FILES, -1);
+	inode_opened(tree_of(req), ino, -1);
 	tree_close(h);
 }
 
-static void keep_handle(fuse_req_t req, struct tree_handle *h, struct fuse_file_info *fi)
+static void keep_handle(fuse_req_t req, fuse_ino_t ino, struct tree_handle *h, struct fuse_file_info *fi)
 {
 	stats_inc(fs_of(req)->c.stats, STAT_OPEN_FILES);
+	inode_opened(tree_of(req), ino, 1);
 	fi->fh = handle_add(tree_of(req), h);
 }
 
@@ -66,9 +68,9 @@ static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	 * serves requests may do it. */
 	if (!fi->keep_cache)
 		fuse_lowlevel_notify_inval_inode(fs_of(req)->session, ino, -1, 0);
-	keep_handle(req, h, fi);
+	keep_handle(req, ino, h, fi);
 	if (fuse_reply_open(req, fi))
-		drop_handle(req, fi->fh);
+		drop_handle(req, ino, fi->fh);
 }
 
 static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -88,11 +90,11 @@ static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 		fuse_reply_err(req, -r);
 		return;
 	}
-	n = inode_remember(t, tree_object_ref(h->object), &st);
+	n = inode_remember(t, tree_object_ref(h->object), &st, parent, name);
 	inode_entry(n, &st, &e);
-	keep_handle(req, h, fi);
+	keep_handle(req, e.ino, h, fi);
 	if (fuse_reply_create(req, &e, fi)) {
-		drop_handle(req, fi->fh);
+		drop_handle(req, e.ino, fi->fh);
 		inode_forget(t, e.ino, 1);
 	}
 }
@@ -113,7 +115,7 @@ static void flush_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void release_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	drop_handle(req, fi->fh);
+	drop_handle(req, ino, fi->fh);
 	fuse_reply_err(req, 0);
 }
 

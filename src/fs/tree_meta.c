@@ -45,7 +45,8 @@ void inode_entry(const struct inode *n, const struct stat *st, struct fuse_entry
 }
 
 /* Takes the reference of o. */
-static void reply_entry(fuse_req_t req, int r, struct tree_object *o, const struct stat *st)
+static void reply_entry(fuse_req_t req, int r, struct tree_object *o, const struct stat *st,
+                        fuse_ino_t parent, const char *name)
 {
 	struct tree_state *t = tree_of(req);
 	struct fuse_entry_param e;
@@ -55,7 +56,7 @@ static void reply_entry(fuse_req_t req, int r, struct tree_object *o, const stru
 		fuse_reply_err(req, -r);
 		return;
 	}
-	n = inode_remember(t, o, st);
+	n = inode_remember(t, o, st, parent, name);
 	inode_entry(n, st, &e);
 	if (fuse_reply_entry(req, &e))
 		inode_forget(t, e.ino, 1);
@@ -71,7 +72,7 @@ void tree_lookup_op(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (!dir)
 		return;
 	r = tree_lookup(dir->object, name, &o, &st);
-	reply_entry(req, r, o, &st);
+	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_forget_op(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
@@ -198,7 +199,7 @@ void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 		return;
 	caller_init(&c, req);
 	r = tree_mknod(dir->object, name, mode, device, &c.base, &o, &st);
-	reply_entry(req, r, o, &st);
+	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -213,7 +214,7 @@ void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 		return;
 	caller_init(&c, req);
 	r = tree_mkdir(dir->object, name, mode, &c.base, &o, &st);
-	reply_entry(req, r, o, &st);
+	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -228,7 +229,7 @@ void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, cons
 		return;
 	caller_init(&c, req);
 	r = tree_symlink(dir->object, name, target, &c.base, &o, &st);
-	reply_entry(req, r, o, &st);
+	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_unlink_op(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -271,7 +272,7 @@ void tree_link_op(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const c
 	if (!dir)
 		return;
 	r = tree_link(n->object, dir->object, new_name, &st);
-	reply_entry(req, r, r ? NULL : tree_object_ref(n->object), &st);
+	reply_entry(req, r, r ? NULL : tree_object_ref(n->object), &st, new_parent, new_name);
 }
 
 /* ---- extended attributes ---- */

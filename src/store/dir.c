@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -344,6 +345,13 @@ static bool is_network(int fd)
 	return false;
 }
 
+static size_t descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) ? 1024 : (size_t)MIN(limit.rlim_cur, 1u << 30);
+}
+
 static bool is_read_only(int fd)
 {
 	struct statvfs st;
@@ -378,6 +386,7 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 		return r;
 	}
 	t->base.root = &root->base;
+	t->base.max_objects = descriptor_limit() / 2;
 	t->base.network = is_network(fd);
 	/* Then the kernel shall know, and say so before anything reaches us. */
 	t->base.read_only = read_only || is_read_only(fd);

@@ -12,7 +12,7 @@ import pytest
 
 from lib_local import Local
 from lib_mount import Mount, environment, start_fails
-from lib_proc import PAILFS, run
+from lib_proc import PAILFS, mounted, run, wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 MIB = 1 << 20
@@ -247,7 +247,6 @@ def test_a_limit_on_file_sizes(local):
 
 
 def test_the_daemons_own_limit_on_file_sizes(tmp_path):
-    from lib_proc import mounted, wait_until
     root, where = tmp_path / "root", tmp_path / "mount"
     root.mkdir()
     where.mkdir()
@@ -258,6 +257,33 @@ def test_the_daemons_own_limit_on_file_sizes(tmp_path):
         (where / "small").write_bytes(b"alive")
         assert (root / "small").read_bytes() == b"alive"
     finally:
+        run(["fusermount3", "-u", where], check=False)
+        assert daemon.wait(20) == 0
+
+
+def test_more_files_than_descriptors(tmp_path):
+    """The kernel is asked to forget files that nobody uses, so a walk over any number works."""
+    root, where = tmp_path / "root", tmp_path / "mount"
+    where.mkdir()
+    names = [f"d{n}/f{i}" for n in range(100) for i in range(50)]
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    daemon = limited(f"file://{root}", where, RLIMIT_NOFILE=1000)
+    held = None
+    try:
+        wait_until(lambda: mounted(where), 20, "mount")
+        held = os.open(where / "d0/f0", os.O_RDWR)
+        for _ in range(2):
+            for name in names:
+                assert (where / name).read_text() == name
+            assert sum(len(files) for _, _, files in os.walk(where)) == 5000
+        assert os.readlink(f"/proc/self/fd/{held}") == str(where / "d0/f0")
+        if resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)[0] == 1000:  # else root raised it
+            wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) < 700, 10, "forgotten files")
+    finally:
+        if held is not None:
+            os.close(held)
         run(["fusermount3", "-u", where], check=False)
         assert daemon.wait(20) == 0
 
