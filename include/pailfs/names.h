@@ -6,7 +6,9 @@
  * same LIST answers share it. The index keeps within its size by forgetting directories that
  * were not used for longest.
  *
- * A directory is named by its prefix: "" (the root of the bucket) or a key ending in '/'.
+ * A directory is named by its prefix: "" (the root of the bucket) or a key ending in '/'. A
+ * store that cannot list has one directory, "", with its one object.
+ *
  * Any thread may call; callbacks run on a store thread, no lock held. */
 #ifndef PAILFS_NAMES_H
 #define PAILFS_NAMES_H
@@ -28,7 +30,8 @@ struct names_config {
 };
 
 struct names *names_create(const struct names_config *config);
-/* No request may be pending. */
+/* No request may be pending. Ends what was asked for ahead, and waits for that; the store must
+ * still be there. NULL is fine. */
 void names_destroy(struct names *n);
 
 /* The first page of the root's listing, as store_probe brought it (still owned by the
@@ -76,9 +79,10 @@ struct names_readdir {
 };
 
 /* Up to `max` entries of the directory `prefix` that come after the cursor `after` (NULL:
- * from the start; otherwise the cursor of the last entry taken, see names_cursor). Streams:
- * answers as soon as some are known. A name is held back until the listing has passed name/
- * (M1). Returns 1, 0 (pending) or -errno: -EACCES where listing is denied. */
+ * from the start; otherwise the cursor of the last entry taken, see names_cursor), in the order
+ * of name + "/". Streams: answers as soon as some are known. A name is held back until the
+ * listing has passed name/ (M1). Returns 1, 0 (pending) or -errno: -EACCES where listing is
+ * denied. An error in the middle is an error, never a short directory. */
 int names_readdir(struct names *n, struct names_readdir *q, const char *prefix, const char *after, size_t max);
 void names_readdir_release(struct names_readdir *q);
 /* The cursor that continues after this entry; the caller frees it. */
@@ -93,7 +97,8 @@ void names_readdir_interrupt(struct names_readdir *q);
  * everything below a prefix (pailctl refresh). */
 void names_forget(struct names *n, const char *prefix, const char *name);
 void names_forget_below(struct names *n, const char *prefix);
-/* A fresh answer about one name came by another way (a HEAD, a GET's headers). */
+/* A fresh answer about one name came by another way (a HEAD, a GET's headers, our own write).
+ * attr NULL: there is nothing of that name. */
 void names_learn(struct names *n, const char *prefix, const char *name, const struct store_attr *attr);
 
 #endif
