@@ -13,7 +13,7 @@ from test_counts import Watch
 MEMBERS, SIZE = 100000, 512 << 10
 STRIDE = 6442451  # from a member to the next: 600 GiB in all, most of it a hole
 MIB = lib_data.MIB
-WRITTEN = (0, 77777, MEMBERS - 1)  # members that are not zeros
+WRITTEN = (0, 11111, 33333, 50000, 77777, MEMBERS - 1)  # members that are not zeros
 
 
 def name_of(i):
@@ -92,11 +92,17 @@ def test_600_gib_archive(nginx, mount, huge, tool):
     # The tail, and the directory in parts of a MiB at least.
     assert len(watch.gets) <= 1 + math.ceil(directory / MIB), watch.seen
     assert watch.sent <= 1.25 * watch.stats.read_bytes + 512 * 1024
-    for i in WRITTEN[1:]:
-        with Watch(here, nginx) as watch:
-            body = run([*MEMBER[tool], path, name_of(i)], timeout=100, text=False,
-                       errors=None).stdout
+    costs = []
+    for i in WRITTEN:
+        log = nginx.requests()
+        body = run([*MEMBER[tool], path, name_of(i)], timeout=100, text=False,
+                   errors=None).stdout
         assert body == lib_data.noise(i, SIZE)
-        # The kernel has the directory.
-        assert len(watch.gets) <= 2, [(each.range, each.sent) for each in watch.gets]
-        assert watch.heads == 0 and watch.sent <= 1.25 * watch.stats.read_bytes + 512 * 1024
+        seen = log.read()
+        assert all(each.method == "GET" for each in seen), seen
+        assert sum(each.sent for each in seen) <= SIZE + 4 * MIB, seen
+        # The kernel has the directory, unless memory was short.
+        costs.append(sum(int(each.range.split("=")[1].split("-")[0]) < MEMBERS * STRIDE
+                         for each in seen))
+    # A reader that is kept waiting by a busy machine may seem to want more than its member.
+    assert sorted(costs)[len(costs) // 2] <= 2 and max(costs) <= 4, costs
