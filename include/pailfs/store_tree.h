@@ -54,6 +54,7 @@ struct store_tree {
 
 struct tree_handle {
 	const struct tree_handle_ops *ops;
+	atomic_uint refs;
 	struct tree_object *object; /* counted */
 	int fd;                    /* -1: none; closed with the handle */
 	bool writable;
@@ -151,7 +152,9 @@ int tree_statfs(struct tree_object *o, struct statvfs *st);
 int tree_open(struct tree_object *o, int flags, struct tree_handle **out);
 /* What a network backing reports at close; call it for each close(2) of a user. */
 int tree_flush(struct tree_handle *h);
-void tree_close(struct tree_handle *h); /* NULL is fine */
+struct tree_handle *tree_handle_ref(struct tree_handle *h);
+/* Gives a reference back; the last one closes. NULL is fine. */
+void tree_close(struct tree_handle *h);
 
 /* Reads up to n bytes; less only at the value's end. */
 ssize_t tree_read(struct tree_handle *h, void *buffer, size_t n, off_t offset);

@@ -89,6 +89,9 @@ void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st);
 bool inode_was_told(struct tree_state *t, struct inode *n, const struct stat *st);
 
 uint64_t handle_add(struct tree_state *t, void *handle);
+/* An open value, with a reference for the caller. */
+struct tree_handle *handle_ref(struct tree_state *t, uint64_t id);
+/* An open directory: the kernel sends one request at a time for it. */
 void *handle_get(struct tree_state *t, uint64_t id);
 void *handle_remove(struct tree_state *t, uint64_t id);
 

@@ -292,6 +292,15 @@ uint64_t handle_add(struct tree_state *t, void *handle)
 	return slots_add(&t->handles, handle);
 }
 
+struct tree_handle *handle_ref(struct tree_state *t, uint64_t id)
+{
+	struct tree_handle *h;
+
+	scoped_lock(&t->handle_lock);
+	h = slots_get(&t->handles, id);
+	return h ? tree_handle_ref(h) : NULL;
+}
+
 void *handle_get(struct tree_state *t, uint64_t id)
 {
 	scoped_lock(&t->handle_lock);

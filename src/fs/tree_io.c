@@ -16,10 +16,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-/* The handle of a request; answers it itself when there is none. */
+/* The handle of a request, with a reference; answers it itself when there is none. */
 static struct tree_handle *handle_of(fuse_req_t req, struct fuse_file_info *fi)
 {
-	struct tree_handle *h = handle_get(tree_of(req), fi->fh);
+	struct tree_handle *h = handle_ref(tree_of(req), fi->fh);
 
 	if (!h)
 		fuse_reply_err(req, EBADF);
@@ -111,6 +111,7 @@ static void flush_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	h = handle_of(req, fi);
 	if (h)
 		fuse_reply_err(req, -tree_flush(h));
+	tree_close(h);
 }
 
 static void release_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -137,6 +138,7 @@ static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 		from.buf[0].pos = offset;
 		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, (int64_t)size);
 		fuse_reply_data(req, &from, 0);
+		tree_close(h);
 		return;
 	}
 	buffer = buffer_get(t);
@@ -148,6 +150,7 @@ static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 		fuse_reply_buf(req, buffer, (size_t)n);
 	}
 	buffer_put(t, buffer);
+	tree_close(h);
 }
 
 static ssize_t splice_to(struct tree_handle *h, struct fuse_bufvec *in, off_t offset)
@@ -197,10 +200,11 @@ static void write_op(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off
 	n = h->fd >= 0 && !append ? splice_to(h, in, offset) : copy_to(tree_of(req), h, in, offset, append);
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
-		return;
+	} else {
+		stats_add(fs_of(req)->c.stats, STAT_WRITTEN_BYTES, n);
+		fuse_reply_write(req, (size_t)n);
 	}
-	stats_add(fs_of(req)->c.stats, STAT_WRITTEN_BYTES, n);
-	fuse_reply_write(req, (size_t)n);
+	tree_close(h);
 }
 
 static void fsync_op(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -209,6 +213,7 @@ static void fsync_op(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 
 	if (h)
 		fuse_reply_err(req, -tree_fsync(h, datasync));
+	tree_close(h);
 }
 
 static void fallocate_op(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -218,6 +223,7 @@ static void fallocate_op(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 
 	if (h)
 		fuse_reply_err(req, -tree_fallocate(h, mode, offset, length));
+	tree_close(h);
 }
 
 static void lseek_op(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
@@ -232,6 +238,7 @@ static void lseek_op(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, s
 		fuse_reply_err(req, (int)-r);
 	else
 		fuse_reply_lseek(req, r);
+	tree_close(h);
 }
 
 static void copy_file_range_op(fuse_req_t req, fuse_ino_t ino_in, off_t offset_in,
@@ -244,13 +251,15 @@ static void copy_file_range_op(fuse_req_t req, fuse_ino_t ino_in, off_t offset_i
 	if (!in)
 		return;
 	out = handle_of(req, fi_out);
-	if (!out)
-		return;
-	n = tree_copy_range(in, offset_in, out, offset_out, length);
-	if (n < 0)
-		fuse_reply_err(req, (int)-n);
-	else
-		fuse_reply_write(req, (size_t)n);
+	if (out) {
+		n = tree_copy_range(in, offset_in, out, offset_out, length);
+		if (n < 0)
+			fuse_reply_err(req, (int)-n);
+		else
+			fuse_reply_write(req, (size_t)n);
+	}
+	tree_close(out);
+	tree_close(in);
 }
 
 /* ---- the family ---- */

@@ -141,16 +141,17 @@ void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, 
 	struct tree_handle *h = NULL;
 	struct tree_change change;
 	struct stat after;
+	int r;
 
 	if (!n)
 		return;
 	change_of(st, what, &change);
 	/* The kernel names a handle for fchmod and futimens too, whatever its mode. */
 	if (fi)
-		h = handle_get(tree_of(req), fi->fh);
-	if (h && !h->writable)
-		h = NULL;
-	reply_attr(req, tree_setattr(n->object, &change, h, &after), n, &after);
+		h = handle_ref(tree_of(req), fi->fh);
+	r = tree_setattr(n->object, &change, h && h->writable ? h : NULL, &after);
+	reply_attr(req, r, n, &after);
+	tree_close(h);
 }
 
 void tree_readlink_op(fuse_req_t req, fuse_ino_t ino)

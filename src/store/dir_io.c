@@ -39,6 +39,7 @@ int dir_handle_make(struct dir_object *o, int fd, int flags, struct tree_handle 
 	struct tree_handle *h = xcalloc(1, sizeof(*h));
 
 	h->ops = &dir_handle_ops;
+	atomic_init(&h->refs, 1);
 	h->object = tree_object_ref(&o->base);
 	h->fd = fd;
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;

@@ -189,6 +189,7 @@ static int direct_handle_make(struct dir_object *o, int fd, int flags, struct tr
 	}
 	h = xcalloc(1, sizeof(*h));
 	h->base.ops = &direct_handle_ops;
+	atomic_init(&h->base.refs, 1);
 	h->base.object = tree_object_ref(&o->base);
 	h->base.fd = -1;
 	h->base.writable = writable;

@@ -612,6 +612,7 @@ static void handle_make(struct mem_object *o, int flags, struct tree_handle **ou
 	struct tree_handle *h = xcalloc(1, sizeof(*h));
 
 	h->ops = &mem_handle_ops;
+	atomic_init(&h->refs, 1);
 	h->object = tree_object_ref(&o->base);
 	h->fd = -1;
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;

@@ -281,9 +281,17 @@ int tree_flush(struct tree_handle *h)
 	return h->ops->flush ? h->ops->flush(h) : 0;
 }
 
+struct tree_handle *tree_handle_ref(struct tree_handle *h)
+{
+	unsigned before = atomic_fetch_add_explicit(&h->refs, 1, memory_order_relaxed);
+
+	assert(before > 0);
+	return h;
+}
+
 void tree_close(struct tree_handle *h)
 {
-	if (h)
+	if (h && atomic_fetch_sub_explicit(&h->refs, 1, memory_order_acq_rel) == 1)
 		h->ops->close(h);
 }
 
