@@ -8,9 +8,9 @@
 void tree_opendir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct tree_state *t = tree_of(req);
-	struct inode *n = inode_get(t, ino);
+	scoped_object n = inode_object(t, ino);
 	struct tree_dir *d;
-	int r = n ? tree_opendir(n->object, &d) : -ESTALE;
+	int r = n ? tree_opendir(n, &d) : -ESTALE;
 
 	if (r) {
 		fuse_reply_err(req, -r);
@@ -86,7 +86,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
 {
 	struct tree_state *t = tree_of(req);
 	struct tree_dir *d = handle_get(t, fi->fh);
-	struct inode *n = inode_get(t, ino);
+	scoped_object n = inode_object(t, ino);
 	struct listing l = {.req = req, .tree = t, .ino = ino, .size = size};
 	int r;
 
@@ -94,7 +94,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
 		fuse_reply_err(req, EBADF);
 		return;
 	}
-	l.dir = n->object;
+	l.dir = n;
 	l.data = xmalloc(size);
 	r = tree_readdir(t->tree, d, offset, add, &l);
 	if (r && !l.used)

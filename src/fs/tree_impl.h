@@ -69,12 +69,18 @@ static inline struct tree_state *tree_of(fuse_req_t req)
 int tree_state_create(struct fs *fs);
 void tree_state_destroy(struct fs *fs);
 
-/* The inode of an id, which stays as long as the kernel may use it: until it has forgotten
- * it, which it does not while a request names it. NULL for an id that was never given. */
-struct inode *inode_get(struct tree_state *t, uint64_t id);
-/* The inode of an object that the kernel is told of now, as `name` of a directory: takes the
+/* The object behind a nodeid, with a reference; NULL for an id that was never given. */
+struct tree_object *inode_object(struct tree_state *t, uint64_t id);
+/* Lets go of it at the end of the scope. */
+static inline void scoped_object_put_(struct tree_object **o)
+{
+	tree_object_unref(*o);
+}
+#define scoped_object __attribute__((cleanup(scoped_object_put_))) struct tree_object *
+
+/* The nodeid of an object that the kernel is told of now, as `name` of a directory: takes the
  * reference; the object may turn out to be known already. */
-struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
+uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
                              uint64_t parent, const char *name);
 /* Whether as many are held as the store wants: what need not be looked up should not be. */
 bool inode_crowded(struct tree_state *t);
@@ -84,9 +90,9 @@ void inode_opened(struct tree_state *t, uint64_t id, int change);
 uint64_t inode_known(struct tree_state *t, const struct stat *st);
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);
 /* The kernel is told these attributes. */
-void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st);
+void inode_tell(struct tree_state *t, uint64_t id, const struct stat *st);
 /* Whether they are what it was told last. */
-bool inode_was_told(struct tree_state *t, struct inode *n, const struct stat *st);
+bool inode_was_told(struct tree_state *t, uint64_t id, const struct stat *st);
 
 uint64_t handle_add(struct tree_state *t, void *handle);
 /* An open value, with a reference for the caller. */
@@ -109,7 +115,7 @@ struct caller {
 };
 void caller_init(struct caller *c, fuse_req_t req);
 
-void inode_entry(const struct inode *n, const struct stat *st, struct fuse_entry_param *e);
+void inode_entry(uint64_t id, const struct stat *st, struct fuse_entry_param *e);
 void tree_lookup_op(fuse_req_t req, fuse_ino_t parent, const char *name);
 void tree_forget_op(fuse_req_t req, fuse_ino_t ino, uint64_t lookups);
 void tree_forget_multi_op(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);

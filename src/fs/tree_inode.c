@@ -71,7 +71,7 @@ int tree_state_create(struct fs *fs)
 {
 	struct tree_state *t = xcalloc(1, sizeof(*t));
 	struct tree_object *root;
-	struct inode *n;
+	uint64_t id;
 	struct stat st;
 	int r;
 
@@ -88,8 +88,8 @@ int tree_state_create(struct fs *fs)
 	pthread_mutex_init(&t->handle_lock, NULL);
 	list_init(&t->oldest);
 	t->fs = fs;
-	n = inode_remember(t, tree_object_ref(root), &st, 0, NULL);
-	assert(n->id == FUSE_ROOT_ID);
+	id = inode_remember(t, tree_object_ref(root), &st, 0, NULL);
+	assert(id == FUSE_ROOT_ID);
 	fs->state = t;
 	return 0;
 }
@@ -118,10 +118,13 @@ void tree_state_destroy(struct fs *fs)
 
 /* ---- nodes ---- */
 
-struct inode *inode_get(struct tree_state *t, uint64_t id)
+struct tree_object *inode_object(struct tree_state *t, uint64_t id)
 {
+	struct inode *n;
+
 	scoped_lock(&t->lock);
-	return slots_get(&t->inodes, id);
+	n = slots_get(&t->inodes, id);
+	return n ? tree_object_ref(n->object) : NULL;
 }
 
 enum { TRIM_BATCH = 256 };
@@ -185,13 +188,14 @@ static void set_name(struct inode *n, uint64_t parent, const char *name)
 	n->name = xstrdup(name);
 }
 
-struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
+uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
                              uint64_t parent, const char *name)
 {
 	struct inode_key key = key_of(st);
 	struct tree_object *spare = NULL;
 	bool too_many = false;
 	struct inode *n;
+	uint64_t id;
 
 	pthread_mutex_lock(&t->lock);
 	HASH_FIND(hh, t->by_key, &key, sizeof(key), n);
@@ -213,13 +217,14 @@ struct inode *inode_remember(struct tree_state *t, struct tree_object *o, const 
 	set_name(n, parent, name);
 	n->lookups++;
 	n->told = version_of(st);
+	id = n->id;
 	pthread_mutex_unlock(&t->lock);
 	tree_object_unref(spare);
 	if (too_many) {
 		t->trim_task.run = trim;
 		dispatch_post(t->fs->dispatch, &t->trim_task);
 	}
-	return n;
+	return id;
 }
 
 bool inode_crowded(struct tree_state *t)
@@ -269,18 +274,24 @@ void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups)
 		inode_free(n);
 }
 
-void inode_tell(struct tree_state *t, struct inode *n, const struct stat *st)
+void inode_tell(struct tree_state *t, uint64_t id, const struct stat *st)
 {
+	struct inode *n;
+
 	scoped_lock(&t->lock);
-	n->told = version_of(st);
+	n = slots_get(&t->inodes, id);
+	if (n)
+		n->told = version_of(st);
 }
 
-bool inode_was_told(struct tree_state *t, struct inode *n, const struct stat *st)
+bool inode_was_told(struct tree_state *t, uint64_t id, const struct stat *st)
 {
 	struct inode_version v = version_of(st);
+	struct inode *n;
 
 	scoped_lock(&t->lock);
-	return n->told.size == v.size && same_time(&n->told.mtime, &v.mtime) &&
+	n = slots_get(&t->inodes, id);
+	return n && n->told.size == v.size && same_time(&n->told.mtime, &v.mtime) &&
 	       same_time(&n->told.ctime, &v.ctime);
 }
 

@@ -49,13 +49,13 @@ static void keep_handle(fuse_req_t req, fuse_ino_t ino, struct tree_handle *h, s
 static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct tree_state *t = tree_of(req);
-	struct inode *n = inode_get(t, ino);
+	scoped_object n = inode_object(t, ino);
 	struct tree_handle *h;
 	struct stat st;
-	int r = n ? tree_open(n->object, fi->flags, &h) : -ESTALE;
+	int r = n ? tree_open(n, fi->flags, &h) : -ESTALE;
 
 	if (!r) {
-		r = tree_getattr(n->object, &st);
+		r = tree_getattr(n, &st);
 		if (r)
 			tree_close(h);
 	}
@@ -63,7 +63,7 @@ static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->keep_cache = inode_was_told(t, n, &st);
+	fi->keep_cache = inode_was_told(t, ino, &st);
 	/* Attributes alone (the negative offset): that takes no page's lock, so a thread that
 	 * serves requests may do it. */
 	if (!fi->keep_cache)
@@ -77,7 +77,7 @@ static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
                       struct fuse_file_info *fi)
 {
 	struct tree_state *t = tree_of(req);
-	struct inode *dir = inode_get(t, parent), *n;
+	scoped_object dir = inode_object(t, parent);
 	struct fuse_entry_param e;
 	struct tree_handle *h;
 	struct caller c;
@@ -85,13 +85,12 @@ static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	int r;
 
 	caller_init(&c, req);
-	r = dir ? tree_create(dir->object, name, fi->flags, mode, &c.base, &h, &st) : -ESTALE;
+	r = dir ? tree_create(dir, name, fi->flags, mode, &c.base, &h, &st) : -ESTALE;
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	n = inode_remember(t, tree_object_ref(h->object), &st, parent, name);
-	inode_entry(n, &st, &e);
+	inode_entry(inode_remember(t, tree_object_ref(h->object), &st, parent, name), &st, &e);
 	keep_handle(req, e.ino, h, fi);
 	if (fuse_reply_create(req, &e, fi)) {
 		drop_handle(req, e.ino, fi->fh);

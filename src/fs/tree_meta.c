@@ -24,20 +24,21 @@ void caller_init(struct caller *c, fuse_req_t req)
 	c->req = req;
 }
 
-/* What an id stands for; answers the request itself when it stands for nothing. */
-static struct inode *inode_of(fuse_req_t req, fuse_ino_t ino)
+/* What an id stands for, with a reference; answers the request itself when it stands for
+ * nothing. */
+static struct tree_object *object_of(fuse_req_t req, fuse_ino_t ino)
 {
-	struct inode *n = inode_get(tree_of(req), ino);
+	struct tree_object *o = inode_object(tree_of(req), ino);
 
-	if (!n)
+	if (!o)
 		fuse_reply_err(req, ESTALE);
-	return n;
+	return o;
 }
 
-void inode_entry(const struct inode *n, const struct stat *st, struct fuse_entry_param *e)
+void inode_entry(uint64_t id, const struct stat *st, struct fuse_entry_param *e)
 {
 	*e = (struct fuse_entry_param){
-		.ino = n->id,
+		.ino = id,
 		.attr = *st,
 		.attr_timeout = TREE_TIMEOUT,
 		.entry_timeout = TREE_TIMEOUT,
@@ -50,28 +51,26 @@ static void reply_entry(fuse_req_t req, int r, struct tree_object *o, const stru
 {
 	struct tree_state *t = tree_of(req);
 	struct fuse_entry_param e;
-	struct inode *n;
 
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	n = inode_remember(t, o, st, parent, name);
-	inode_entry(n, st, &e);
+	inode_entry(inode_remember(t, o, st, parent, name), st, &e);
 	if (fuse_reply_entry(req, &e))
 		inode_forget(t, e.ino, 1);
 }
 
 void tree_lookup_op(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct inode *dir = inode_of(req, parent);
+	scoped_object dir = object_of(req, parent);
 	struct tree_object *o = NULL;
 	struct stat st;
 	int r;
 
 	if (!dir)
 		return;
-	r = tree_lookup(dir->object, name, &o, &st);
+	r = tree_lookup(dir, name, &o, &st);
 	reply_entry(req, r, o, &st, parent, name);
 }
 
@@ -90,23 +89,23 @@ void tree_forget_multi_op(fuse_req_t req, size_t count, struct fuse_forget_data 
 
 /* ---- attributes ---- */
 
-static void reply_attr(fuse_req_t req, int r, struct inode *n, const struct stat *st)
+static void reply_attr(fuse_req_t req, int r, fuse_ino_t ino, const struct stat *st)
 {
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
-	inode_tell(tree_of(req), n, st);
+	inode_tell(tree_of(req), ino, st);
 	fuse_reply_attr(req, st, TREE_TIMEOUT);
 }
 
 void tree_getattr_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 	struct stat st;
 
 	if (n)
-		reply_attr(req, tree_getattr(n->object, &st), n, &st);
+		reply_attr(req, tree_getattr(n, &st), ino, &st);
 }
 
 static struct timespec time_of(int what, int set, int now, struct timespec given)
@@ -137,7 +136,7 @@ static void change_of(const struct stat *st, int what, struct tree_change *chang
 
 void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 	struct tree_handle *h = NULL;
 	struct tree_change change;
 	struct stat after;
@@ -149,20 +148,20 @@ void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, 
 	/* The kernel names a handle for fchmod and futimens too, whatever its mode. */
 	if (fi)
 		h = handle_ref(tree_of(req), fi->fh);
-	r = tree_setattr(n->object, &change, h && h->writable ? h : NULL, &after);
-	reply_attr(req, r, n, &after);
+	r = tree_setattr(n, &change, h && h->writable ? h : NULL, &after);
+	reply_attr(req, r, ino, &after);
 	tree_close(h);
 }
 
 void tree_readlink_op(fuse_req_t req, fuse_ino_t ino)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 	char target[PATH_MAX];
 	ssize_t r;
 
 	if (!n)
 		return;
-	r = tree_readlink(n->object, target, sizeof(target) - 1);
+	r = tree_readlink(n, target, sizeof(target) - 1);
 	if (r < 0) {
 		fuse_reply_err(req, (int)-r);
 		return;
@@ -173,13 +172,13 @@ void tree_readlink_op(fuse_req_t req, fuse_ino_t ino)
 
 void tree_statfs_op(fuse_req_t req, fuse_ino_t ino)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 	struct statvfs st;
 	int r;
 
 	if (!n)
 		return;
-	r = tree_statfs(n->object, &st);
+	r = tree_statfs(n, &st);
 	if (r)
 		fuse_reply_err(req, -r);
 	else
@@ -190,7 +189,7 @@ void tree_statfs_op(fuse_req_t req, fuse_ino_t ino)
 
 void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-	struct inode *dir = inode_of(req, parent);
+	scoped_object dir = object_of(req, parent);
 	struct tree_object *o = NULL;
 	struct caller c;
 	struct stat st;
@@ -199,13 +198,13 @@ void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	if (!dir)
 		return;
 	caller_init(&c, req);
-	r = tree_mknod(dir->object, name, mode, device, &c.base, &o, &st);
+	r = tree_mknod(dir, name, mode, device, &c.base, &o, &st);
 	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	struct inode *dir = inode_of(req, parent);
+	scoped_object dir = object_of(req, parent);
 	struct tree_object *o = NULL;
 	struct caller c;
 	struct stat st;
@@ -214,13 +213,13 @@ void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	if (!dir)
 		return;
 	caller_init(&c, req);
-	r = tree_mkdir(dir->object, name, mode, &c.base, &o, &st);
+	r = tree_mkdir(dir, name, mode, &c.base, &o, &st);
 	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	struct inode *dir = inode_of(req, parent);
+	scoped_object dir = object_of(req, parent);
 	struct tree_object *o = NULL;
 	struct caller c;
 	struct stat st;
@@ -229,51 +228,53 @@ void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, cons
 	if (!dir)
 		return;
 	caller_init(&c, req);
-	r = tree_symlink(dir->object, name, target, &c.base, &o, &st);
+	r = tree_symlink(dir, name, target, &c.base, &o, &st);
 	reply_entry(req, r, o, &st, parent, name);
 }
 
 void tree_unlink_op(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct inode *dir = inode_of(req, parent);
+	scoped_object dir = object_of(req, parent);
 
 	if (dir)
-		fuse_reply_err(req, -tree_unlink(dir->object, name));
+		fuse_reply_err(req, -tree_unlink(dir, name));
 }
 
 void tree_rmdir_op(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct inode *dir = inode_of(req, parent);
+	scoped_object dir = object_of(req, parent);
 
 	if (dir)
-		fuse_reply_err(req, -tree_rmdir(dir->object, name));
+		fuse_reply_err(req, -tree_rmdir(dir, name));
 }
 
 void tree_rename_op(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                     const char *new_name, unsigned flags)
 {
-	struct inode *from = inode_of(req, parent), *to;
+	scoped_object from = object_of(req, parent);
+	scoped_object to = NULL;
 
 	if (!from)
 		return;
-	to = inode_of(req, new_parent);
+	to = object_of(req, new_parent);
 	if (to)
-		fuse_reply_err(req, -tree_rename(from->object, name, to->object, new_name, flags));
+		fuse_reply_err(req, -tree_rename(from, name, to, new_name, flags));
 }
 
 void tree_link_op(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
 {
-	struct inode *n = inode_of(req, ino), *dir;
+	scoped_object n = object_of(req, ino);
+	scoped_object dir = NULL;
 	struct stat st;
 	int r;
 
 	if (!n)
 		return;
-	dir = inode_of(req, new_parent);
+	dir = object_of(req, new_parent);
 	if (!dir)
 		return;
-	r = tree_link(n->object, dir->object, new_name, &st);
-	reply_entry(req, r, r ? NULL : tree_object_ref(n->object), &st, new_parent, new_name);
+	r = tree_link(n, dir, new_name, &st);
+	reply_entry(req, r, r ? NULL : tree_object_ref(n), &st, new_parent, new_name);
 }
 
 /* ---- extended attributes ---- */
@@ -292,40 +293,40 @@ static void reply_bytes(fuse_req_t req, ssize_t r, const char *bytes, size_t siz
 void tree_setxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
                       int flags)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 
 	if (n)
-		fuse_reply_err(req, -tree_setxattr(n->object, name, value, size, flags));
+		fuse_reply_err(req, -tree_setxattr(n, name, value, size, flags));
 }
 
 void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 	char *value;
 
 	if (!n)
 		return;
 	value = size ? xmalloc(size) : NULL;
-	reply_bytes(req, tree_getxattr(n->object, name, value, size), value, size);
+	reply_bytes(req, tree_getxattr(n, name, value, size), value, size);
 	free(value);
 }
 
 void tree_listxattr_op(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 	char *list;
 
 	if (!n)
 		return;
 	list = size ? xmalloc(size) : NULL;
-	reply_bytes(req, tree_listxattr(n->object, list, size), list, size);
+	reply_bytes(req, tree_listxattr(n, list, size), list, size);
 	free(list);
 }
 
 void tree_removexattr_op(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	struct inode *n = inode_of(req, ino);
+	scoped_object n = object_of(req, ino);
 
 	if (n)
-		fuse_reply_err(req, -tree_removexattr(n->object, name));
+		fuse_reply_err(req, -tree_removexattr(n, name));
 }
