@@ -28,7 +28,9 @@ struct policy_stream {
 	uint64_t first;         /* where the stream began */
 	uint64_t frontier;      /* end of the furthest byte asked for */
 	bool advanced;          /* … and this read has moved it */
-	uint64_t opening;       /* length of its first read */
+	bool adjoins;           /* … from where it was, without a gap */
+	uint64_t piece;         /* start of the last part of it without a gap */
+	uint64_t opening;       /* length of the first read there */
 	unsigned reads;         /* observed so far, this one included */
 	unsigned confidence;    /* how sure it is that the stream goes on: 2 for each read next to
 	                         * the frontier, 1 for each at most max_gap beyond; 0: a single read */
@@ -48,6 +50,9 @@ struct policy_stream {
 struct policy_history {
 	uint64_t reads;         /* before this one */
 	uint64_t typical_run;   /* bytes that a finished stream read; 0: none finished yet */
+	uint64_t runs[3];       /* of the last ones that finished … */
+	unsigned finished;      /* … how many those were */
+	bool archive;           /* its first read was at its end: a directory stands there */
 };
 
 /* What was observed of this read. */
@@ -78,6 +83,22 @@ extern const struct policy policy_sequential, policy_ranged, policy_auto;
 
 /* The policy of that name, NULL when there is none (or it was left out of the build). */
 const struct policy *policy_by_name(const char *name);
+/* The bytes that each of the last streams read at least; 0 before there were enough. */
+static inline uint64_t policy_sure_run(const struct policy_history *h)
+{
+	uint64_t least = h->runs[0] < h->runs[1] ? h->runs[0] : h->runs[1];
+
+	if (h->finished < 3)
+		return 0;
+	return least < h->runs[2] ? least : h->runs[2];
+}
+
+/* The bytes that a stream has read without a gap. */
+static inline uint64_t policy_run(const struct policy_stream *s)
+{
+	return s->frontier - s->piece;
+}
+
 /* Whether nothing of the read is left to be fetched. */
 static inline bool policy_read_covered(const struct policy_read *read)
 {

@@ -25,8 +25,9 @@
 
 /* The kernel's own default. */
 #define KERNEL_AHEAD (128ull << 10)
-/* Taken for a round trip's worth until one was measured. */
-#define FIRST_GAP (256ull << 10)
+/* Taken for a round trip's worth until one was measured, and where a store is so near that its
+ * answers cost more in processor time than in waiting. */
+#define LEAST_GAP (256ull << 10)
 
 enum fetch_state { FETCH_STARTING, FETCH_RUNNING, FETCH_ENDED };
 
@@ -85,7 +86,7 @@ static uint64_t max_gap(const struct read_engine *e)
 
 	if (e->config.limits.max_gap != UINT64_MAX)
 		return e->config.limits.max_gap;
-	return measured ? measured : FIRST_GAP;
+	return MAX(measured, LEAST_GAP);
 }
 
 struct policy_limits fetch_limits(struct read_engine *e)

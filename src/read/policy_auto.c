@@ -3,12 +3,14 @@
  *	a small object, read from its start     all of it: one GET beats two
  *	a first read at the end                 the tail: archives and footers keep their
  *	                                        directories there
- *	a read at the start                     the head: what begins there mostly goes on
- *	a single read elsewhere                 exactly itself
+ *	a read at the start                     the head, and a round trip's worth more: what
+ *	                                        begins there mostly goes on
+ *	a single read elsewhere                 exactly itself; as far as the last streams all
+ *	                                        went; or, in an archive, its first member
  *	a second one next to it                 up to where this object's streams usually end;
  *	                                        before there is such experience, FIRST_RUN where
  *	                                        the first was short: a header before its body
- *	a stream that goes on beyond that       as much again as it has read so far
+ *	a stream that goes on beyond that       three times as much as it has read so far
  *	… and has come to PIPELINE bytes, or    a window with several GETs in flight, which
  *	  out of the head                       doubles when the reader stalls
  *
@@ -21,6 +23,7 @@
 #define TAIL_REACH (64ull << 10)
 #define TAIL_FETCH (512ull << 10)
 #define HEAD_FETCH (512ull << 10)
+#define MEMBER_FETCH (512ull << 10)
 /* The kernel reads ahead of what follows a header too, doubling its step each time. */
 #define FIRST_RUN(kernel_ahead) MAX(1ull << 20, 2 * (kernel_ahead))
 #define SHORT_READ (128ull << 10)
@@ -33,7 +36,7 @@ static const char *const sights[] = {
 	[SMALL] = "a small object from its start: all of it",
 	[TAIL] = "a first read at the end: the tail",
 	[HEAD] = "a read at the start: the head",
-	[SINGLE] = "a single read: exactly it",
+	[SINGLE] = "a single read: it, as far as others went",
 	[STREAM] = "a stream: a window ahead of it",
 	[COVERED] = "a stream, still inside what was fetched",
 	[YOUNG] = "a young stream: as far as they usually go",
@@ -42,7 +45,7 @@ static const char *const sights[] = {
 static enum sight see(const struct policy_history *history, const struct policy_stream *stream,
                       const struct policy_read *read)
 {
-	uint64_t run = stream->frontier - stream->first;
+	uint64_t span = stream->frontier - stream->first;
 
 	if (read->range.start == 0 && read->object_size <= SMALL_OBJECT)
 		return SMALL;
@@ -51,27 +54,45 @@ static enum sight see(const struct policy_history *history, const struct policy_
 	if (read->range.start == 0)
 		return HEAD;
 	/* From the start one step is evidence enough, once it nears the head's end. */
-	if (stream->first == 0 && stream->confidence >= 1 && run > HEAD_FETCH / 2)
+	if (stream->first == 0 && stream->confidence >= 1 && span > HEAD_FETCH / 2)
 		return STREAM;
-	if (stream->confidence >= 4 && run >= PIPELINE)
+	if (stream->confidence >= 4 && span >= PIPELINE)
 		return STREAM;
-	if (stream->confidence < 2)
+	if (stream->confidence < 2 || !stream->adjoins)
 		return SINGLE;
 	return policy_read_covered(read) ? COVERED : YOUNG;
+}
+
+/* Runs of one kind differ by some pages. */
+static uint64_t with_slack(uint64_t run)
+{
+	return (run + run / 32 + 4095) & ~4095ull;
 }
 
 /* Where a young stream will probably end. */
 static uint64_t expected_end(const struct policy_limits *limits, const struct policy_history *history,
                              const struct policy_stream *stream, const struct policy_read *read)
 {
-	uint64_t run = stream->frontier - stream->first;
-	uint64_t typical = (history->typical_run + 4095) & ~4095ull;
+	uint64_t run = policy_run(stream);
 
-	if (typical == 0 && stream->opening <= SHORT_READ)
+	if (history->finished && run <= 2 * history->typical_run)
+		return MAX(read->range.end, stream->piece + with_slack(history->typical_run));
+	if (!history->finished && stream->opening <= SHORT_READ)
 		return read->range.start + FIRST_RUN(limits->kernel_ahead);
-	if (read->range.end <= stream->first + typical)
-		return stream->first + typical;
-	return read->range.start + MAX(run, range_length(read->range));
+	return read->range.start + MAX(3 * run, range_length(read->range));
+}
+
+/* How far to fetch for a read that stands by itself. */
+static uint64_t single_end(const struct policy_history *history, const struct policy_stream *stream,
+                           const struct policy_read *read)
+{
+	uint64_t sure = policy_sure_run(history);
+
+	if (stream->reads > 1 || policy_read_covered(read))
+		return read->range.end;
+	if (!sure && history->archive && stream->opening <= SHORT_READ)
+		sure = history->finished ? MIN(history->typical_run, MEMBER_FETCH) : MEMBER_FETCH;
+	return sure > range_length(read->range) ? read->range.start + with_slack(sure) : read->range.end;
 }
 
 static void plan(const struct policy_limits *limits, struct policy_history *history,
@@ -90,11 +111,15 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		plan->demand.end = size;
 		break;
 	case TAIL:
+		history->archive = true;
 		plan->demand.start = MIN(read->range.start, size > TAIL_FETCH ? size - TAIL_FETCH : 0);
 		plan->demand.end = size;
 		break;
 	case HEAD:
 		plan->demand.end = MIN(MAX(read->range.end, HEAD_FETCH), size);
+		/* What a round trip would carry is waited for, or comes meanwhile. */
+		plan->ahead = (struct range){plan->demand.end, MIN(plan->demand.end + limits->max_gap, size)};
+		plan->part = limits->max_part;
 		break;
 	case STREAM:
 		if (!stream->window)
@@ -107,12 +132,14 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		plan->demand.end = MIN(MAX(read->range.end, expected_end(limits, history, stream, read)), size);
 		break;
 	case SINGLE:
+		plan->demand.end = MIN(single_end(history, stream, read), size);
+		break;
 	case COVERED:
 		break;
 	}
 	snprintf(plan->why, sizeof(plan->why), "auto: %s (window %llu KiB, run %llu KiB)", sights[sight],
 	         (unsigned long long)(stream->window >> 10),
-	         (unsigned long long)((stream->frontier - stream->first) >> 10));
+	         (unsigned long long)(policy_run(stream) >> 10));
 }
 
 const struct policy policy_auto = {.name = "auto", .plan = plan};

@@ -23,7 +23,7 @@ static uint64_t reach_beyond(const struct streams *all, const struct policy_stre
 {
 	if (s->confidence >= 4)
 		return MAX(MIN(4 * length, MOST_REACH), LEAST_REACH);
-	return s == all->recent ? MAX(MIN(2 * length, MOST_REACH), LEAST_REACH) : 0;
+	return s == all->recent ? MIN(2 * length, MOST_REACH) : 0;
 }
 
 static enum match match(const struct streams *all, const struct policy_stream *s, struct range read,
@@ -44,13 +44,24 @@ static enum match match(const struct streams *all, const struct policy_stream *s
 /* A stream is taken for finished when another begins right after it. */
 static void count_run(struct streams *s, struct policy_stream *finished)
 {
+	struct policy_history *h = &s->history;
 	uint64_t run;
 
 	if (!finished || finished->counted || finished->tail)
 		return;
-	run = finished->frontier - finished->first;
+	run = policy_run(finished);
 	finished->counted = true;
-	s->history.typical_run = s->history.typical_run ? (s->history.typical_run + run) / 2 : run;
+	h->typical_run = h->typical_run ? (h->typical_run + run) / 2 : run;
+	h->runs[h->finished++ % ARRAY_SIZE(h->runs)] = run;
+}
+
+/* One that was taken for finished goes on: streams take turns, and what their runs seemed to
+ * be was their beginnings. */
+static void discount_run(struct streams *s, struct policy_stream *stream)
+{
+	stream->counted = false;
+	s->history.finished = 0;
+	s->history.typical_run = MAX(s->history.typical_run, policy_run(stream));
 }
 
 struct policy_stream *streams_observe(struct streams *s, struct range read, uint64_t max_gap)
@@ -78,13 +89,19 @@ struct policy_stream *streams_observe(struct streams *s, struct range read, uint
 		        .first = read.start,
 		        .frontier = read.start,
 		        .fetched_to = read.start,
-		        .opening = range_length(read),
 		};
 	} else if (best_match != MATCH_BEHIND) {
 		best->confidence += best_match == MATCH_NEAR ? 2 : 1;
 	}
+	best->adjoins = best_match == MATCH_NEAR;
+	if (best_match == MATCH_NONE || best_match == MATCH_GAP) {
+		best->piece = read.start;
+		best->opening = range_length(read);
+	}
 	best->advanced = read.end > best->frontier;
 	best->frontier = MAX(best->frontier, read.end);
+	if (best->counted && best->advanced)
+		discount_run(s, best);
 	best->reads++;
 	best->used_tick = ++s->tick;
 	s->recent = best;

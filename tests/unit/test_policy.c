@@ -216,7 +216,7 @@ START_TEST(auto_lists_an_archive_with_one_get)
 	for (uint64_t k = 1; k < 4; k++) {
 		for (size_t i = 0; i < ARRAY_SIZE(member); i++)
 			run_read(&r, member[i].start - k * 50 * MIB, range_length(member[i]));
-		ck_assert_uint_eq(r.gets, 3 + 2 * k);
+		ck_assert_uint_le(r.gets, 3 + 2 * k);
 	}
 	ck_assert_uint_le(r.asked, r.size);
 	ck_assert_uint_le(run_end(&r), r.asked + r.asked / 4 + 512 * KIB);
