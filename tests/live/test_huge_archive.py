@@ -13,7 +13,7 @@ from test_counts import Watch
 MEMBERS, SIZE = 100000, 512 << 10
 STRIDE = 6442451  # from a member to the next: 600 GiB in all, most of it a hole
 MIB = lib_data.MIB
-WRITTEN = (0, 11111, 33333, 50000, 77777, MEMBERS - 1)  # members that are not zeros
+WRITTEN = (5, 11111, 33333, 50000, 77777, MEMBERS - 1)  # members that are not zeros
 
 
 def name_of(i):
@@ -85,7 +85,7 @@ MEMBER = {
 @pytest.mark.parametrize("tool", LIST)
 def test_600_gib_archive(nginx, mount, huge, tool):
     url, directory = huge
-    here = mount(url)
+    here = mount(url, "metadata_ttl=300s")
     path = here.path("huge.zip")
     with Watch(here, nginx) as watch:
         assert run([*LIST[tool], path], timeout=100).stdout.strip() == str(MEMBERS)
@@ -100,9 +100,11 @@ def test_600_gib_archive(nginx, mount, huge, tool):
         assert body == lib_data.noise(i, SIZE)
         seen = log.read()
         assert all(each.method == "GET" for each in seen), seen
-        assert sum(each.sent for each in seen) <= SIZE + 4 * MIB, seen
         # The kernel has the directory, unless memory was short.
-        costs.append(sum(int(each.range.split("=")[1].split("-")[0]) < MEMBERS * STRIDE
-                         for each in seen))
-    # A reader that is kept waiting by a busy machine may seem to want more than its member.
-    assert sorted(costs)[len(costs) // 2] <= 2 and max(costs) <= 4, costs
+        of_member = [each for each in seen
+                     if int(each.range.split("=")[1].split("-")[0]) < MEMBERS * STRIDE]
+        costs.append((len(of_member), sum(each.sent for each in of_member)))
+    # A reader that is kept waiting by a busy machine, or that has to read the directory again,
+    # may seem to want more than its member; most must not.
+    gets, sent = sorted(costs)[len(costs) // 2]
+    assert gets <= 2 and sent <= SIZE + 4 * MIB, costs
