@@ -23,6 +23,7 @@
 #define TAIL_REACH (64ull << 10)
 #define TAIL_FETCH (512ull << 10)
 #define HEAD_FETCH (512ull << 10)
+#define UNKNOWN_ROUND_TRIP (2ull << 20)
 #define MEMBER_FETCH (512ull << 10)
 /* The kernel reads ahead of what follows a header too, doubling its step each time. */
 #define FIRST_RUN(kernel_ahead) MAX(1ull << 20, 2 * (kernel_ahead))
@@ -99,7 +100,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
                  struct policy_stream *stream, const struct policy_read *read,
                  struct policy_plan *plan)
 {
-	uint64_t size = read->object_size;
+	uint64_t size = read->object_size, more;
 	enum sight sight = see(history, stream, read);
 
 	/* A directory at the end says nothing of how long the runs before it are. */
@@ -117,8 +118,10 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		break;
 	case HEAD:
 		plan->demand.end = MIN(MAX(read->range.end, HEAD_FETCH), size);
-		/* What a round trip would carry is waited for, or comes meanwhile. */
-		plan->ahead = (struct range){plan->demand.end, MIN(plan->demand.end + limits->max_gap, size)};
+		/* What a round trip would carry is waited for, or comes meanwhile. The first file of
+		 * all tells what that is. */
+		more = limits->first_byte_ns ? limits->max_gap : UNKNOWN_ROUND_TRIP;
+		plan->ahead = (struct range){plan->demand.end, MIN(plan->demand.end + more, size)};
 		plan->part = limits->max_part;
 		break;
 	case STREAM:
