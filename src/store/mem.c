@@ -7,81 +7,13 @@
  * it has a name or somebody holds it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
-#include <uthash.h>
 #include "pailfs/base/buf.h"
 #include "pailfs/base/lock.h"
-#include "pailfs/base/xalloc.h"
-#include "pailfs/store_tree.h"
-#include "src/store/pages.h"
-
-struct mem_tree {
-	struct store_tree base;
-	struct page_budget budget;
-	pthread_mutex_t lock;
-	ino_t next_ino;             /* lock */
-};
-
-struct mem_object {
-	struct tree_object base;
-	/* Constant. */
-	ino_t ino;
-	mode_t type;
-	dev_t device;
-	char *target;               /* of a symbolic link */
-
-	/* The tree's lock. */
-	struct mem_entry *entries;
-	struct mem_object *parent;  /* of a directory that has a name; not counted */
-	nlink_t links;              /* 0: it has no name any more */
-
-	pthread_rwlock_t lock;
-	/* lock */
-	mode_t mode;                /* permission bits */
-	uid_t uid;
-	gid_t gid;
-	uint64_t size;
-	struct pages pages;
-	struct timespec atime, mtime, ctime;
-	struct mem_xattr *xattrs;
-
-	struct mem_object *doomed;  /* the next to free, after the last reference has gone */
-};
-
-struct mem_entry {
-	struct mem_object *object;  /* counted */
-	UT_hash_handle hh;
-	char name[];
-};
-
-struct mem_xattr {
-	struct mem_xattr *next;
-	size_t size;
-	char *name, *value;
-};
-
-static struct mem_object *mem_object(struct tree_object *o)
-{
-	return container_of(o, struct mem_object, base);
-}
-
-static struct mem_tree *mem_tree(struct mem_object *o)
-{
-	return container_of(o->base.tree, struct mem_tree, base);
-}
-
-static struct timespec now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t;
-}
+#include "src/store/mem_impl.h"
 
 /* ---- objects ---- */
 
@@ -96,7 +28,7 @@ static struct mem_object *object_make(struct mem_tree *t, mode_t mode, uid_t uid
 	o->mode = mode & 07777;
 	o->uid = uid;
 	o->gid = gid;
-	o->atime = o->mtime = o->ctime = now();
+	o->atime = o->mtime = o->ctime = mem_now();
 	pages_init(&o->pages, &t->budget);
 	pthread_rwlock_init(&o->lock, NULL);
 	return o;
@@ -116,14 +48,7 @@ static void free_one(struct mem_object *o, struct mem_object **doomed)
 			*doomed = child;
 		}
 	}
-	while (o->xattrs) {
-		struct mem_xattr *x = o->xattrs;
-
-		o->xattrs = x->next;
-		free(x->name);
-		free(x->value);
-		free(x);
-	}
+	mem_xattrs_free(o);
 	pages_release(&o->pages);
 	pthread_rwlock_destroy(&o->lock);
 	free(o->target);
@@ -166,7 +91,7 @@ static void stat_locked(struct mem_object *o, struct stat *st)
 static void touch(struct mem_object *o, bool modified)
 {
 	pthread_rwlock_wrlock(&o->lock);
-	o->ctime = now();
+	o->ctime = mem_now();
 	if (modified)
 		o->mtime = o->ctime;
 	pthread_rwlock_unlock(&o->lock);
@@ -440,7 +365,7 @@ static int mem_getattr(struct tree_object *base, struct stat *st)
 static void set_time(struct timespec *t, const struct timespec *to)
 {
 	if (to->tv_nsec == UTIME_NOW)
-		*t = now();
+		*t = mem_now();
 	else if (to->tv_nsec != UTIME_OMIT)
 		*t = *to;
 }
@@ -452,7 +377,7 @@ static void resize(struct mem_object *o, uint64_t size)
 	if (size < o->size)
 		pages_punch(&o->pages, (struct range){size, (o->size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES});
 	o->size = size;
-	o->mtime = o->ctime = now();
+	o->mtime = o->ctime = mem_now();
 }
 
 static int mem_setattr(struct tree_object *base, const struct tree_change *c, struct tree_handle *h)
@@ -481,106 +406,8 @@ static int mem_setattr(struct tree_object *base, const struct tree_change *c, st
 		set_time(&o->atime, &c->times[0]);
 		set_time(&o->mtime, &c->times[1]);
 	}
-	o->ctime = now();
+	o->ctime = mem_now();
 	pthread_rwlock_unlock(&o->lock);
-	return 0;
-}
-
-/* Where the attribute of that name hangs, or where it would. */
-static struct mem_xattr **xattr_at(struct mem_object *o, const char *name)
-{
-	struct mem_xattr **at = &o->xattrs;
-
-	while (*at && strcmp((*at)->name, name))
-		at = &(*at)->next;
-	return at;
-}
-
-static ssize_t mem_getxattr(struct tree_object *base, const char *name, void *value, size_t size)
-{
-	struct mem_object *o = mem_object(base);
-	struct mem_xattr *x;
-	ssize_t r = -ENODATA;
-
-	pthread_rwlock_rdlock(&o->lock);
-	x = *xattr_at(o, name);
-	if (x) {
-		r = (ssize_t)x->size;
-		if (size && size < x->size)
-			r = -ERANGE;
-		else if (size && x->size)
-			memcpy(value, x->value, x->size);
-	}
-	pthread_rwlock_unlock(&o->lock);
-	return r;
-}
-
-static ssize_t mem_listxattr(struct tree_object *base, char *list, size_t size)
-{
-	struct mem_object *o = mem_object(base);
-	size_t used = 0;
-
-	pthread_rwlock_rdlock(&o->lock);
-	for (struct mem_xattr *x = o->xattrs; x; x = x->next) {
-		size_t n = strlen(x->name) + 1;
-
-		if (size && used + n <= size)
-			memcpy(list + used, x->name, n);
-		used += n;
-	}
-	pthread_rwlock_unlock(&o->lock);
-	return size && used > size ? -ERANGE : (ssize_t)used;
-}
-
-static int mem_setxattr(struct tree_object *base, const char *name, const void *value, size_t size, int flags)
-{
-	struct mem_object *o = mem_object(base);
-	struct mem_xattr **at;
-	int r = 0;
-
-	/* ACLs and the like mean something to the kernel that we would not do. */
-	if (!strncmp(name, "system.", 7))
-		return -EOPNOTSUPP;
-	pthread_rwlock_wrlock(&o->lock);
-	at = xattr_at(o, name);
-	if (*at && (flags & XATTR_CREATE)) {
-		r = -EEXIST;
-	} else if (!*at && (flags & XATTR_REPLACE)) {
-		r = -ENODATA;
-	} else {
-		if (!*at) {
-			*at = xcalloc(1, sizeof(**at));
-			(*at)->name = xstrdup(name);
-		}
-		free((*at)->value);
-		(*at)->value = xmalloc(MAX(size, 1));
-		(*at)->size = size;
-		if (size)
-			memcpy((*at)->value, value, size);
-		o->ctime = now();
-	}
-	pthread_rwlock_unlock(&o->lock);
-	return r;
-}
-
-static int mem_removexattr(struct tree_object *base, const char *name)
-{
-	struct mem_object *o = mem_object(base);
-	struct mem_xattr **at, *x;
-
-	pthread_rwlock_wrlock(&o->lock);
-	at = xattr_at(o, name);
-	x = *at;
-	if (x) {
-		*at = x->next;
-		o->ctime = now();
-	}
-	pthread_rwlock_unlock(&o->lock);
-	if (!x)
-		return -ENODATA;
-	free(x->name);
-	free(x->value);
-	free(x);
 	return 0;
 }
 
@@ -729,7 +556,7 @@ static ssize_t write_locked(struct mem_object *o, const void *data, size_t n, ui
 	if (!done)
 		return -ENOSPC;
 	o->size = MAX(o->size, offset + done);
-	o->mtime = o->ctime = now();
+	o->mtime = o->ctime = mem_now();
 	return (ssize_t)done;
 }
 
@@ -798,7 +625,7 @@ static int mem_fallocate(struct tree_handle *h, int mode, off_t offset, off_t le
 	if (!err && !(mode & FALLOC_FL_KEEP_SIZE))
 		o->size = MAX(o->size, r.end);
 	if (!err)
-		o->mtime = o->ctime = now();
+		o->mtime = o->ctime = mem_now();
 	pthread_rwlock_unlock(&o->lock);
 	return err;
 }
