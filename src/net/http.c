@@ -196,8 +196,6 @@ struct transfer *transfer_create(struct net_loop *l)
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
 	set_authorities(e, c->ca_file);
-	if (c->http2)
-		curl_easy_setopt(e, CURLOPT_PIPEWAIT, 1L);
 	return t;
 }
 
@@ -231,12 +229,25 @@ static void set_lines(struct transfer *t, const struct net_request *r, bool has_
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, n ? t->lines : NULL);
 }
 
-static long http_version(const struct net_config *c, const char *url)
+/* libcurl before 8.0.0 fails on the second request of a connection that began with HTTP/2 by
+ * prior knowledge ("Error in the HTTP2 framing layer"): there, each gets a fresh one. */
+static bool prior_knowledge_is_for_once(void)
 {
-	if (!c->http2)
-		return CURL_HTTP_VERSION_1_1;
-	return strncasecmp(url, "https:", 6) == 0 ? CURL_HTTP_VERSION_2TLS
-						  : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+	return curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
+static void set_version(CURL *e, const struct net_config *c, const char *url)
+{
+	bool tls = strncasecmp(url, "https:", 6) == 0;
+	bool once = c->http2 && !tls && prior_knowledge_is_for_once();
+
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+	                 !c->http2 ? CURL_HTTP_VERSION_1_1 :
+	                 tls       ? CURL_HTTP_VERSION_2TLS :
+	                             CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, (long)once);
+	curl_easy_setopt(e, CURLOPT_FORBID_REUSE, (long)once);
+	curl_easy_setopt(e, CURLOPT_PIPEWAIT, (long)(c->http2 && !once));
 }
 
 int transfer_prepare(struct transfer *t, struct net_request *r)
@@ -261,7 +272,7 @@ int transfer_prepare(struct transfer *t, struct net_request *r)
 	} else if (r->method == NET_HEAD) {
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	}
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, http_version(&t->loop->net->config, r->url));
+	set_version(e, &t->loop->net->config, r->url);
 	set_lines(t, r, has_body);
 	if (curl_easy_setopt(e, CURLOPT_URL, r->url) != CURLE_OK)
 		return -ENOMEM;

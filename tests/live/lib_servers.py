@@ -162,10 +162,14 @@ class VersityGW(Server):
 
 
 class Nginx(Server):
-    """A web server over self.root; `endpoint` and, with `ca`, `tls_endpoint`."""
+    """A web server over self.root: `endpoint`, with `ca` `tls_endpoint`, and `h2c_endpoint`,
+    which speaks HTTP/2 without TLS and nothing else."""
 
     def __init__(self):
-        super().__init__("nginx-static.sh", *free_ports(2), environ={"ACCESS_LOG": "1"})
+        port, tls_port, h2c_port = free_ports(3)
+        super().__init__("nginx-static.sh", port, tls_port,
+                         environ={"ACCESS_LOG": "1", "H2C_PORT": str(h2c_port)})
+        self.h2c_endpoint = self.env["H2C_ENDPOINT"]
         self.root = Path(self.env["HTTP_ROOT"])
         self.endpoint, self.tls_endpoint = self.env["HTTP_ENDPOINT"], self.env["HTTPS_ENDPOINT"]
         self.ca = self.env["HTTP_CA"]

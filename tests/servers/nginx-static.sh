@@ -98,6 +98,7 @@ http {
     server {
         listen 127.0.0.1:$PORT backlog=4096;
         $([ "$TLS_PORT" = 0 ] || echo "listen 127.0.0.1:$TLS_PORT ssl http2 backlog=4096;")
+        $([ "$H2C_PORT" = 0 ] || echo "listen 127.0.0.1:$H2C_PORT http2 backlog=4096;")
         ssl_certificate $W/tls/server.pem;
         ssl_certificate_key $W/tls/server.key;
         ssl_session_cache shared:tls:1m;
@@ -135,7 +136,7 @@ CONF
 
 start() {
     if ! alive nginx; then
-        need_ports nginx "$PORT" "$TLS_PORT"
+        need_ports nginx "$PORT" "$TLS_PORT" "$H2C_PORT"
         make_certs
         [ -z "${FILES_MEMORY:-}" ] || { mkdir -p "/dev/shm$W/root"; ln -sfn "/dev/shm$W/root" "$W/root"; }
         mkdir -p "$ROOT"
@@ -146,6 +147,7 @@ start() {
     cat >"$W/env" <<ENV
 HTTP_ENDPOINT=http://127.0.0.1:$PORT
 HTTPS_ENDPOINT=$([ "$TLS_PORT" = 0 ] || echo "https://localhost:$TLS_PORT")
+H2C_ENDPOINT=$([ "$H2C_PORT" = 0 ] || echo "http://127.0.0.1:$H2C_PORT")
 HTTP_CA=$W/tls/ca.pem
 HTTP_ROOT=$ROOT
 S3_ENDPOINT=http://127.0.0.1:$PORT/s3
@@ -160,7 +162,7 @@ ENV
 [ "$1" != install ] || { apt_install nginx-extras libnginx-mod-http-lua openssl; exit; }
 [ $# -ge 2 ] || usage
 workdir "$2"
-PORT=${3:-8080} TLS_PORT=${4:-8443} ROOT=$(realpath -m "${5:-$W/root}")
+PORT=${3:-8080} TLS_PORT=${4:-8443} ROOT=$(realpath -m "${5:-$W/root}") H2C_PORT=${H2C_PORT:-0}
 case $1 in
 start) start ;;
 stop) stop_daemons nginx ;;
