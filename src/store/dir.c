@@ -8,6 +8,7 @@
  * /proc/self/fd, whose links lead to the object itself and are not paths. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,20 +330,37 @@ static void dir_closedir(struct tree_dir *d)
 
 /* ---- life ---- */
 
+static bool is_of_type(int fd, const unsigned *types, size_t n)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned)st.f_type == types[i])
+			return true;
+	return false;
+}
+
 /* File systems that may tell of a failed write at close(2) for the first time. */
 static bool is_network(int fd)
 {
 	static const unsigned types[] = {0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */,
 	                                 0xfe534d42 /* SMB2 */, 0x01021997 /* 9P */, 0x00c36400 /* Ceph */,
 	                                 0x65735546 /* FUSE */, 0x5346414f /* AFS */};
-	struct statfs st;
 
-	if (fstatfs(fd, &st))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if ((unsigned)st.f_type == types[i])
-			return true;
-	return false;
+	return is_of_type(fd, types, ARRAY_SIZE(types));
+}
+
+/* File systems whose files are made up while they are read and have no size before. Through a
+ * mount they would look empty. */
+static bool is_made_up(int fd)
+{
+	static const unsigned types[] = {PROC_SUPER_MAGIC, SYSFS_MAGIC,   DEBUGFS_MAGIC,
+	                                 TRACEFS_MAGIC,    SECURITYFS_MAGIC, CGROUP2_SUPER_MAGIC,
+	                                 CGROUP_SUPER_MAGIC};
+
+	return is_of_type(fd, types, ARRAY_SIZE(types));
 }
 
 static size_t descriptor_limit(void)
@@ -377,6 +395,14 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 		return r;
 	}
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && is_made_up(fd)) {
+		buf_add_quoted(error, path, strlen(path), 200);
+		buf_adds(error, ": files there have no size before they are read, so a mount could only "
+		                "show them empty; mount a directory on a disk, or in memory");
+		close(fd);
+		close(t->proc_fd);
+		return -EOPNOTSUPP;
+	}
 	r = fd < 0 ? -errno : object_make(t, fd, &root, &st);
 	if (r) {
 		buf_add_quoted(error, path, strlen(path), 200);

@@ -15,6 +15,7 @@
  * The sizes: a writer holds the inode's size lock shared, so that the size it looks at does
  * not shrink under it. That it grows does no harm: then a block takes the page cache's way
  * without need. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -477,18 +478,48 @@ static void direct_fini(struct dir_tree *dir)
 	pthread_mutex_destroy(&t->lock);
 }
 
-/* Whether files of this directory can be opened with O_DIRECT: a nameless one tells. Where
- * none can be made (a read-only file system), each open will tell for itself. */
+static int open_direct(int dir, const char *name, int flags)
+{
+	int fd = openat(dir, name, flags | O_DIRECT | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Some regular file of the directory that can be opened, -EINVAL for one that can but for
+ * O_DIRECT, or -ENOENT. */
+static int open_some_file(int root)
+{
+	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), file = -ENOENT;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return -ENOENT;
+	}
+	while (file < 0 && file != -EINVAL && (e = readdir(dir)))
+		if (e->d_type == DT_REG)
+			file = open_direct(fd, e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	closedir(dir);
+	return file;
+}
+
+/* Whether files of this directory can be opened with O_DIRECT. A nameless one tells; where none
+ * can be made, as on NFS or a read-only file system, one that is there; where there is none,
+ * each open will tell for itself. */
 static int probe(struct dir_tree *t)
 {
-	int fd = openat(dir_object(t->base.root)->fd, ".", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+	int root = dir_object(t->base.root)->fd, fd = open_direct(root, ".", O_TMPFILE | O_RDWR);
 	bool works;
 
+	if (fd < 0 && fd != -EINVAL)
+		fd = open_some_file(root);
 	if (fd < 0)
-		return errno == EINVAL ? -EINVAL : 0;
+		return fd == -EINVAL ? -EOPNOTSUPP : 0;
 	works = alignment_of(fd) > 0;
 	close(fd);
-	return works ? 0 : -EINVAL;
+	return works ? 0 : -EOPNOTSUPP;
 }
 
 int direct_tree_create(const char *path, bool read_only, struct store_tree **out, struct buf *error)

@@ -317,11 +317,22 @@ def test_direct_is_refused_where_it_cannot_work():
     root = Path(tempfile.mkdtemp(prefix="pailfs-nodirect-"))
     run(["mount", "-t", "ramfs", "ramfs", root])
     try:
-        line = start_fails(f"direct://{root}")
-        assert "O_DIRECT" in line and "file://" in line and str(root) in line
+        for options in ("rw", "ro"):  # no nameless file tells where nothing can be written
+            (root / "file").touch()
+            run(["mount", "-o", f"remount,{options}", root])
+            line = start_fails(f"direct://{root}")
+            assert "O_DIRECT" in line and "file://" in line and str(root) in line
     finally:
         run(["umount", root])
         root.rmdir()
+
+
+@pytest.mark.parametrize("scheme", ["file", "direct"])
+@pytest.mark.parametrize("path", ["/proc", "/proc/self", "/sys"])
+def test_files_without_a_size_are_refused(scheme, path):
+    """They would be shown, and read, as empty."""
+    line = start_fails(f"{scheme}://{path}")
+    assert path in line and "no size" in line
 
 
 @pytest.mark.parametrize("source", ["file:///nonexistent-dir", "direct:///nonexistent-dir"])
