@@ -21,8 +21,8 @@
 #include "pailfs/mount.h"
 #include "preflight.h"
 
-/* mount(8)'s exit codes. */
-enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
+/* Of mount(8)'s exit statuses, the one that mount_status has not. */
+enum { EXIT_SYSTEM = 2 };
 
 static void complain(const char *line)
 {
@@ -43,9 +43,9 @@ static void open_standard_files(void)
 
 /* ---- in the foreground ---- */
 
-static void ready_foreground(void *arg, int error, const char *line)
+static void ready_foreground(void *arg, enum mount_status status, const char *line)
 {
-	if (error)
+	if (status)
 		complain(line);
 }
 
@@ -71,20 +71,20 @@ static void become_daemon(const struct daemon *d)
 	close(null);
 }
 
-/* The report is the error's number, then the line. */
-static void ready_background(void *arg, int error, const char *line)
+/* The report is the status, then the line. */
+static void ready_background(void *arg, enum mount_status status, const char *line)
 {
 	struct daemon *d = arg;
-	int32_t number = error;
+	int32_t number = status;
 	ssize_t n;
 
-	if (!error)
+	if (!status)
 		become_daemon(d);
 	n = write(d->report, &number, sizeof(number));
-	if (n == sizeof(number) && error)
+	if (n == sizeof(number) && status)
 		n = write(d->report, line, strlen(line));
 	/* Whoever asked for the mount was killed just now and does not know of it. */
-	if (n < 0 && !error)
+	if (n < 0 && !status)
 		kill(getpid(), SIGTERM);
 	close(d->report);
 	d->report = -1;
@@ -108,25 +108,26 @@ static size_t read_all(int fd, char *data, size_t size)
 
 static int wait_for_daemon(int report, pid_t pid)
 {
-	int32_t error;
+	int32_t number;
 	char line[4096];
 	size_t n;
 	int status = 0;
 
-	if (read_all(report, (char *)&error, sizeof(error)) == sizeof(error)) {
-		if (!error)
-			return 0;
+	if (read_all(report, (char *)&number, sizeof(number)) == sizeof(number)) {
+		if (number == MOUNT_GOOD)
+			return MOUNT_GOOD;
 		n = read_all(report, line, sizeof(line) - 1);
 		line[n] = '\0';
 		waitpid(pid, &status, 0);
 	} else {
+		number = MOUNT_FAILED;
 		waitpid(pid, &status, 0);
 		snprintf(line, sizeof(line), "the daemon ended before the mount answered (%s %d)",
 			 WIFSIGNALED(status) ? "signal" : "status",
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	}
 	complain(line);
-	return EXIT_MOUNT;
+	return number;
 }
 
 static int run_background(struct config *config)
@@ -154,7 +155,7 @@ static int run_background(struct config *config)
 	d.report = pipe_ends[1];
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent || chdir("/"))
-		return EXIT_MOUNT;
+		return MOUNT_FAILED;
 	return mount_run(config, ready_background, &d);
 }
 
@@ -173,7 +174,7 @@ static void warn_unused(const struct config *config)
 static int run(struct config *config, int argc, char **argv)
 {
 	struct buf text = BUF_INIT;
-	int status = EXIT_USAGE;
+	int status = MOUNT_USAGE;
 
 	if (config_parse(config, argc, argv, &text)) {
 		complain(text.data);
@@ -187,7 +188,7 @@ static int run(struct config *config, int argc, char **argv)
 		status = fputs(text.data, stdout) < 0 || fflush(stdout) ? EXIT_SYSTEM : 0;
 		goto out;
 	}
-	status = EXIT_MOUNT;
+	status = MOUNT_FAILED;
 	if (preflight(config, &text)) {
 		complain(text.data);
 		goto out;

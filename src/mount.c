@@ -46,6 +46,7 @@ struct stack {
 	struct read_engine *engine;
 	struct fs *fs;
 	sigset_t signals; /* that end a mount */
+	enum mount_status status; /* of a build that fails */
 };
 
 struct probe {
@@ -205,6 +206,8 @@ static int build(struct stack *s, struct buf *error)
 	store.net = s->net;
 	store.oplog = s->oplog;
 	err = store_create(&store, &s->store, error);
+	if (err == -EINVAL)
+		s->status = MOUNT_USAGE;
 	if (!err && !store_tree(s->store))
 		err = build_bucket(s, error);
 	if (err)
@@ -263,24 +266,29 @@ static void settle_process(sigset_t *signals)
 	pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-int mount_run(const struct config *config, void (*ready)(void *arg, int error, const char *line), void *arg)
+enum mount_status mount_run(const struct config *config,
+                            void (*ready)(void *arg, enum mount_status status, const char *line),
+                            void *arg)
 {
-	struct stack s = {.config = config, .stats = stats_create()};
+	struct stack s = {.config = config, .stats = stats_create(), .status = MOUNT_FAILED};
 	struct buf error = BUF_INIT;
 	int err;
 
 	settle_process(&s.signals);
 	err = build(&s, &error);
-	ready(arg, err, error.data);
+	ready(arg, err ? s.status : MOUNT_GOOD, error.data);
 	if (!err) {
+		s.status = MOUNT_GOOD;
 		err = fs_serve(s.fs);
-		if (err)
+		if (err) {
+			s.status = MOUNT_FAILED;
 			log_error(LOG_MAIN, "%s: serving ended: %s", config->mountpoint, strerror(-err));
+		}
 	}
 	take_down(&s);
 	if (!err)
 		log_summary(&s);
 	stats_destroy(s.stats);
 	buf_release(&error);
-	return err ? 32 : 0;
+	return s.status;
 }

@@ -4,12 +4,19 @@
 
 #include "pailfs/config.h"
 
+/* mount(8)'s exit statuses. */
+enum mount_status {
+	MOUNT_GOOD = 0,
+	MOUNT_USAGE = 1,   /* what was asked for cannot work on any machine or day */
+	MOUNT_FAILED = 32, /* the mount failed, or did not end cleanly */
+};
+
 /* Opens the log, reaches the store, mounts and serves until unmounted. Calls `ready` exactly
- * once, on the calling thread: with error 0 when the mount answers, or with -errno and a line
- * (no "pailfs: ", no newline) that says what failed, where, and what to do. config->mountpoint
- * is absolute, and nothing is left mounted afterwards. Returns the exit status: 0, or 32 when
- * the mount failed or did not end cleanly. */
-int mount_run(const struct config *config, void (*ready)(void *arg, int error, const char *line),
-              void *arg);
+ * once, on the calling thread: with MOUNT_GOOD when the mount answers, or with another status
+ * and a line (no "pailfs: ", no newline) that says what failed, where, and what to do.
+ * config->mountpoint is absolute, and nothing is left mounted afterwards. */
+enum mount_status mount_run(const struct config *config,
+                            void (*ready)(void *arg, enum mount_status status, const char *line),
+                            void *arg);
 
 #endif

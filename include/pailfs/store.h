@@ -109,7 +109,8 @@ struct store_options {
 };
 
 /* Parses source, reads credentials, builds the store; asks nothing of the network yet.
- * Returns 0, or -errno with a line in `error` that says what, where and what to do. */
+ * Returns 0, or -errno with a line in `error` that says what, where and what to do; -EINVAL
+ * means that the source or an option can never be right, and nothing else. */
 int store_create(const struct store_config *config, struct store **out, struct buf *error);
 /* All operations must have ended and all objects been released. NULL is fine. */
 void store_destroy(struct store *s);

@@ -2,6 +2,7 @@
 #include "src/store/url.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,6 +11,11 @@
 static struct url_part part(const char *start, const char *end)
 {
 	return (struct url_part){start, (size_t)(end - start)};
+}
+
+static int port_number(const struct url *u)
+{
+	return u->port.n ? atoi(u->port.s) : u->secure ? 443 : 80;
 }
 
 static int split_authority(const char *s, const char *end, struct url *out)
@@ -37,7 +43,8 @@ static int split_authority(const char *s, const char *end, struct url *out)
 		if (*host_end != ':')
 			return -EINVAL;
 		out->port = part(host_end + 1, end);
-		if (out->port.n > 5 || strspn(out->port.s, "0123456789") < out->port.n)
+		if (out->port.n > 5 || strspn(out->port.s, "0123456789") < out->port.n ||
+		    port_number(out) > UINT16_MAX)
 			return -EINVAL;
 	}
 	return 0;
@@ -69,11 +76,6 @@ int url_split(const char *s, struct url *out)
 		out->query = part(path_end + 1, path_end + 1 + strcspn(path_end + 1, "#"));
 	}
 	return 0;
-}
-
-static int port_number(const struct url *u)
-{
-	return u->port.n ? atoi(u->port.s) : u->secure ? 443 : 80;
 }
 
 bool url_same_origin(const struct url *a, const struct url *b)

@@ -178,9 +178,10 @@ class Mount:
             pass
 
 
-def start_fails(source, *options, env=None, directory=None, statuses=(32,), timeout=30,
-                prefix=(), program=PAILFS):
-    """Starts pailfs, which must refuse: its one line on standard error is returned.
+def start_fails(source, *options, env=None, directory=None, status=32, timeout=30,
+                prefix=(), program=PAILFS, arguments=()):
+    """Starts pailfs, which must refuse: its one line on standard error is returned. The status
+    is mount(8)'s: 1 for wrong usage, 32 for what the server or this machine does not allow.
 
     Nothing may be mounted afterwards and no process be left. The mount point is a new
     empty directory unless one is given; prefix is a command that runs pailfs.
@@ -189,14 +190,14 @@ def start_fails(source, *options, env=None, directory=None, statuses=(32,), time
     if own:
         directory = tempfile.mkdtemp(prefix="pailfs-test-", dir="/tmp")
     was_mounted = mounted(directory)
-    command = [*prefix, program, source, str(directory)]
+    command = [*prefix, program, source, str(directory), *arguments]
     for option in options:
         command += ["-o", option]
     before = set(processes_with(str(directory)))
     try:
         done = run(command, env=environment(env), check=False, timeout=timeout)
         said = f"{command}\nstatus {done.returncode}\n{done.stdout}{done.stderr}"
-        assert done.returncode in statuses, said
+        assert done.returncode == status, said
         assert mounted(directory) == was_mounted, said
         wait_until(lambda: not set(processes_with(str(directory))) - before, 2,
                    f"end of all processes of {said}")
