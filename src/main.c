@@ -29,6 +29,13 @@ static void complain(const char *line)
 	fprintf(stderr, "pailfs: %s\n", line);
 }
 
+/* What a mount that answers has to say; a log on standard error has said it already. */
+static void warn(const struct config *config, const char *line)
+{
+	if (*line && strcmp(config->log, "stderr"))
+		fprintf(stderr, "pailfs: warning: %s\n", line);
+}
+
 /* A file that we open must not become standard output because that was closed. */
 static void open_standard_files(void)
 {
@@ -47,6 +54,8 @@ static void ready_foreground(void *arg, enum mount_status status, const char *li
 {
 	if (status)
 		complain(line);
+	else
+		warn(arg, line);
 }
 
 /* ---- in the background ---- */
@@ -81,7 +90,7 @@ static void ready_background(void *arg, enum mount_status status, const char *li
 	if (!status)
 		become_daemon(d);
 	n = write(d->report, &number, sizeof(number));
-	if (n == sizeof(number) && status)
+	if (n == sizeof(number) && *line)
 		n = write(d->report, line, strlen(line));
 	/* Whoever asked for the mount was killed just now and does not know of it. */
 	if (n < 0 && !status)
@@ -106,7 +115,7 @@ static size_t read_all(int fd, char *data, size_t size)
 	return length;
 }
 
-static int wait_for_daemon(int report, pid_t pid)
+static int wait_for_daemon(const struct config *config, int report, pid_t pid)
 {
 	int32_t number;
 	char line[4096];
@@ -114,10 +123,12 @@ static int wait_for_daemon(int report, pid_t pid)
 	int status = 0;
 
 	if (read_all(report, (char *)&number, sizeof(number)) == sizeof(number)) {
-		if (number == MOUNT_GOOD)
-			return MOUNT_GOOD;
 		n = read_all(report, line, sizeof(line) - 1);
 		line[n] = '\0';
+		if (number == MOUNT_GOOD) {
+			warn(config, line);
+			return MOUNT_GOOD;
+		}
 		waitpid(pid, &status, 0);
 	} else {
 		number = MOUNT_FAILED;
@@ -147,7 +158,7 @@ static int run_background(struct config *config)
 	}
 	if (pid) {
 		close(pipe_ends[1]);
-		status = wait_for_daemon(pipe_ends[0], pid);
+		status = wait_for_daemon(config, pipe_ends[0], pid);
 		close(pipe_ends[0]);
 		return status;
 	}
@@ -197,7 +208,7 @@ static int run(struct config *config, int argc, char **argv)
 	if (config->fake)
 		status = 0;
 	else if (config->foreground)
-		status = mount_run(config, ready_foreground, NULL);
+		status = mount_run(config, ready_foreground, config);
 	else
 		status = run_background(config);
 out:

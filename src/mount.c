@@ -47,6 +47,7 @@ struct stack {
 	struct fs *fs;
 	sigset_t signals; /* that end a mount */
 	enum mount_status status; /* of a build that fails */
+	struct buf warning;       /* for who mounts; of a build that does not */
 };
 
 struct probe {
@@ -94,7 +95,8 @@ static int reach_store(struct stack *s, struct buf *error)
 		/* Not the key, only listing is refused: names are looked up one by one (M2). That
 		 * holds without a key, too: public objects in a bucket that lists nothing to
 		 * strangers are common. */
-		log_warn(LOG_MAIN, "%s", p.list.op.error);
+		buf_addf(&s->warning, "%s. It is mounted all the same: files that exist can be read by "
+		         "name, directories cannot be listed", p.list.op.error);
 		names_deny_list(s->names, store_root(s->store));
 		return 0;
 	}
@@ -103,7 +105,7 @@ static int reach_store(struct stack *s, struct buf *error)
 		return result;
 	}
 	if (!p.list.entry_count && *store_root(s->store))
-		log_warn(LOG_MAIN, "%s: nothing in the bucket begins with '%s', so the mount is empty; "
+		buf_addf(&s->warning, "%s: nothing in the bucket begins with '%s', so the mount is empty; "
 		         "a single object is mounted by mounting the folder that it lies in",
 		         s->config->source, store_root(s->store));
 	names_feed(s->names, &p.list);
@@ -270,13 +272,20 @@ enum mount_status mount_run(const struct config *config,
                             void (*ready)(void *arg, enum mount_status status, const char *line),
                             void *arg)
 {
-	struct stack s = {.config = config, .stats = stats_create(), .status = MOUNT_FAILED};
+	struct stack s = {
+	        .config = config,
+	        .stats = stats_create(),
+	        .status = MOUNT_FAILED,
+	        .warning = BUF_INIT,
+	};
 	struct buf error = BUF_INIT;
 	int err;
 
 	settle_process(&s.signals);
 	err = build(&s, &error);
-	ready(arg, err ? s.status : MOUNT_GOOD, error.data);
+	if (!err && s.warning.length)
+		log_warn(LOG_MAIN, "%s", s.warning.data);
+	ready(arg, err ? s.status : MOUNT_GOOD, err ? error.data : s.warning.data);
 	if (!err) {
 		s.status = MOUNT_GOOD;
 		err = fs_serve(s.fs);
@@ -290,5 +299,6 @@ enum mount_status mount_run(const struct config *config,
 		log_summary(&s);
 	stats_destroy(s.stats);
 	buf_release(&error);
+	buf_release(&s.warning);
 	return s.status;
 }

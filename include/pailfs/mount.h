@@ -13,7 +13,8 @@ enum mount_status {
 
 /* Opens the log, reaches the store, mounts and serves until unmounted. Calls `ready` exactly
  * once, on the calling thread: with MOUNT_GOOD when the mount answers, or with another status
- * and a line (no "pailfs: ", no newline) that says what failed, where, and what to do.
+ * and a line (no "pailfs: ", no newline) that says what failed, where, and what to do. With
+ * MOUNT_GOOD the line is "" or a warning, which is in the log, too.
  * config->mountpoint is absolute, and nothing is left mounted afterwards. */
 enum mount_status mount_run(const struct config *config,
                             void (*ready)(void *arg, enum mount_status status, const char *line),

@@ -2,6 +2,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,17 +42,6 @@ def test_wrong_secret(s3):
 def test_no_credentials(s3):
     line = start_fails("s3://small", *s3.options)
     says(line, "credentials", "no_sign")
-
-
-def test_listing_that_is_denied(ceph, mount):
-    """No failure: who may not list may still read what it knows the name of (M2)."""
-    ceph.s3().bucket_of("private", {"x": b""})
-    here = mount("s3://private", "no_sign", *ceph.s3().options)
-    says(here.log, "403", "AccessDenied")
-    with pytest.raises(PermissionError):
-        os.listdir(here.directory)
-    with pytest.raises(OSError):
-        here.path("x").read_bytes()
 
 
 @pytest.mark.parametrize("code, words", [
@@ -237,18 +227,64 @@ def test_no_fusermount3():
 
 # The background start.
 
-def test_background_start_answers_at_once(nulls3, tmp_path):
-    """Status 0 means that the mount answers; its end means that nothing is left."""
-    directory = tmp_path / "mnt"
+@contextmanager
+def in_background(source, *options, env=None):
+    """Mounts as a user does, with a log of its own; gives (mount point, standard error, log)."""
+    base = Path(tempfile.mkdtemp(prefix="pailfs-test-", dir="/tmp"))
+    directory, log = base / "mnt", base / "log"
     directory.mkdir()
-    command = [PAILFS, "s3://bench/tools", directory]
-    for option in (*nulls3.s3().options, f"log={tmp_path}/log"):
+    command = [PAILFS, source, directory]
+    for option in (*options, f"log={log}"):
         command += ["-o", option]
     try:
-        done = run(command, env=environment(nulls3.s3().environ), timeout=30)
-        assert (done.stdout, done.stderr) == ("", "")
-        assert (directory / "one").read_bytes() == b"1"
+        done = run(command, env=environment(env), timeout=30)
+        assert done.stdout == ""
+        yield directory, done.stderr, log
     finally:
         run(["fusermount3", "-u", directory], check=False)
-    wait_until(lambda: not processes_with(directory), 10, "end of the daemon")
-    assert not mounted(directory)
+        wait_until(lambda: not processes_with(directory), 10, "end of the daemon")
+        assert not mounted(directory)
+        shutil.rmtree(base)
+
+
+def test_background_start_answers_at_once(nulls3):
+    """Status 0 means that the mount answers; its end means that nothing is left."""
+    with in_background("s3://bench/tools", *nulls3.s3().options,
+                       env=nulls3.s3().environ) as (directory, said, _):
+        assert said == ""
+        assert (directory / "one").read_bytes() == b"1"
+
+
+# What is mounted and is perhaps not what was meant: status 0, and one line for who mounts.
+
+def warns(said, log, *words):
+    line, = said.splitlines()
+    assert line.startswith("pailfs: warning: ")
+    says(line, *words)
+    assert line.removeprefix("pailfs: warning: ") in log.read_text()
+
+
+def test_m2_listing_that_is_denied(ceph):
+    """No failure: who may not list may still read what it knows the name of."""
+    s3 = ceph.s3()
+    s3.bucket_of("private", {"x": b""})
+    with in_background("s3://private", "no_sign", *s3.options) as (directory, said, log):
+        warns(said, log, "s3://private", "403", "AccessDenied", "by name")
+        with pytest.raises(PermissionError):
+            os.listdir(directory)
+        with pytest.raises(OSError):
+            (directory / "x").read_bytes()
+
+
+def test_prefix_of_nothing(nulls3):
+    """A misspelt prefix is an empty mount, since a bucket has no directories to be missing."""
+    with in_background("s3://bench/tols/", *nulls3.s3().options,
+                       env=nulls3.s3().environ) as (directory, said, log):
+        warns(said, log, "s3://bench/tols", "nothing", "empty")
+        assert os.listdir(directory) == []
+
+
+def test_warning_is_said_once_in_the_foreground(nulls3, mount):
+    """There the log is what the user sees."""
+    here = mount("s3://bench/tols/", *nulls3.s3().options, env=nulls3.s3().environ)
+    assert here.log.count("the mount is empty") == 1
