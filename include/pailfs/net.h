@@ -89,6 +89,7 @@ struct net_request {
 	/* Monotonic; 0: not reached. A request starts when it leaves the queue. */
 	uint64_t started_ns, first_byte_ns, finished_ns;
 	uint64_t received, sent; /* payload bytes */
+	unsigned resent;         /* how often it went out again (net_start) */
 	char remote[64];         /* address:port that answered */
 	unsigned thread;         /* the loop's number, from 0 */
 

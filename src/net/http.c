@@ -123,13 +123,15 @@ static int on_rewind(void *data, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
-/* The connection stands, with TLS; the request goes out next. */
+/* The connection stands, with TLS; the request goes out next. When curl has found that the kept
+ * connection it chose was dead, that is for the second time. */
 static int on_connected(void *data, char *remote_ip, char *local_ip, int remote_port,
 			int local_port)
 {
 	struct transfer *t = data;
 	struct net_request *r = t->request;
 
+	r->resent += t->connected;
 	t->connected = true;
 	t->active_ns = t->loop->now_ns;
 	snprintf(r->remote, sizeof(r->remote), strchr(remote_ip, ':') ? "[%s]:%d" : "%s:%d",
@@ -289,6 +291,7 @@ int transfer_prepare(struct transfer *t, struct net_request *r)
 	t->send_offset = 0;
 	t->text[0] = 0;
 	r->transfer = t;
+	r->resent = 0;
 	r->started_ns = clock_monotonic(t->loop->net->config.clock);
 	return 0;
 }

@@ -146,6 +146,8 @@ void http_report_attempt(struct http_op *h, bool retried, bool failed)
 	if (!r->started_ns)
 		return;
 	count(h, first_stat(h) + (retried ? 2 : failed ? 1 : 0));
+	/* Two requests reached the server, or its door: the first counts, too. */
+	stats_add(stats, first_stat(h) + 2, r->resent);
 	if (r->first_byte_ns)
 		stats_observe(stats, HISTOGRAM_FIRST_BYTE, r->first_byte_ns - r->started_ns);
 	stats_observe(stats, HISTOGRAM_REQUEST, r->finished_ns - r->started_ns);

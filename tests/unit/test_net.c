@@ -364,6 +364,27 @@ START_TEST(survives_a_kept_connection_that_ended)
 }
 END_TEST
 
+/* What curl sends again by itself is told, so that it can be counted. */
+START_TEST(tells_what_was_sent_again)
+{
+	struct fetch f;
+
+	begin(1, 1);
+	for (int i = 0; i < 4; i++) {
+		fetch_init(&f, server->port, "/first");
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, 0);
+		ck_assert_str_eq(f.body.data, "first");
+		/* Over the connection of the request before; then over one of its own. */
+		ck_assert_uint_eq(f.request.resent, i > 0);
+		fetch_release(&f);
+	}
+	ck_assert_int_eq(atomic_load(&server->requests), 7);
+	ck_assert_int_eq(atomic_load(&server->connections), 4);
+	end();
+}
+END_TEST
+
 START_TEST(reports_what_cannot_be_reached)
 {
 	struct fetch f;
@@ -717,6 +738,7 @@ int main(void)
 	tcase_add_test(tc, sends_a_large_body);
 	tcase_add_test(tc, an_upload_that_drains_slowly_is_no_stall);
 	tcase_add_test(tc, survives_a_kept_connection_that_ended);
+	tcase_add_test(tc, tells_what_was_sent_again);
 	tcase_add_test(tc, reports_what_cannot_be_reached);
 	tcase_add_test(tc, gives_up_connecting);
 	tcase_add_test(tc, speaks_ipv6_and_names);

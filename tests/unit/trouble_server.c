@@ -49,6 +49,7 @@ static const struct trouble {
 struct connection {
 	struct server *server;
 	int fd;
+	int served; /* requests before this one */
 };
 
 static void say(int fd, const char *text)
@@ -147,10 +148,15 @@ static bool serve(struct connection *c, const char *head, const char *body)
 	for (size_t i = 0; i < ARRAY_SIZE(troubles); i++)
 		if (strcmp(path, troubles[i].path) == 0)
 			return make_trouble(c, &troubles[i]);
+	/* /first: only a connection's first request has an answer. */
+	if (strcmp(path, "/first") == 0 && c->served > 0)
+		return false;
 	if (sscanf(path, "/bytes/%zu", &n) == 1)
 		answer_bytes(c->fd, method, n);
 	else if (strcmp(path, "/slow") == 0)
 		answer_slowly(c->fd);
+	else if (strcmp(path, "/first") == 0)
+		answer_text(c->fd, "200 OK", "first", "", "");
 	else if (strcmp(path, "/echo") == 0)
 		answer_text(c->fd, "200 OK", head, "\n", body);
 	else
@@ -195,6 +201,7 @@ static void *connection_main(void *data)
 			;
 		atomic_fetch_add(&c->server->requests, 1);
 		go_on = serve(c, head, in.data + head_size);
+		c->served++;
 		free(head);
 		buf_reset(&in);
 	}
