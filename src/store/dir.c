@@ -41,9 +41,20 @@ static int result(int r)
 	return r < 0 ? -errno : 0;
 }
 
-static int stat_fd(int fd, struct stat *st)
+/* What the inode numbers of a device are changed by. The mount shows one device; if another
+ * file system is mounted below the root, two files could have one number there, and tar and
+ * rsync would take them for hard links, find(1) a mount point for a loop. */
+static ino_t scatter(const struct dir_tree *t, dev_t dev)
 {
-	return result(fstatat(fd, "", st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW));
+	return dev == t->dev ? 0 : (ino_t)dev * 0x9e3779b97f4a7c15;
+}
+
+static int stat_fd(const struct dir_tree *t, int fd, struct stat *st)
+{
+	if (fstatat(fd, "", st, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	st->st_ino ^= scatter(t, st->st_dev);
+	return 0;
 }
 
 /* ---- objects ---- */
@@ -52,7 +63,7 @@ static int stat_fd(int fd, struct stat *st)
 static int object_make(struct dir_tree *t, int fd, struct dir_object **out, struct stat *st)
 {
 	struct dir_object *o;
-	int r = stat_fd(fd, st);
+	int r = stat_fd(t, fd, st);
 
 	if (r) {
 		close(fd);
@@ -200,7 +211,7 @@ static ssize_t dir_readlink(struct tree_object *o, char *buffer, size_t size)
 
 static int dir_getattr(struct tree_object *o, struct stat *st)
 {
-	return stat_fd(dir_object(o)->fd, st);
+	return stat_fd(dir_tree(o), dir_object(o)->fd, st);
 }
 
 static int dir_setattr(struct tree_object *base, const struct tree_change *change,
@@ -264,6 +275,7 @@ static int dir_statfs(struct tree_object *o, struct statvfs *st)
 
 struct tree_dir {
 	int fd;
+	ino_t scatter;              /* the device's */
 	off_t position;             /* where the entry at `start` of the buffer begins */
 	size_t start, end;          /* what of the buffer has not been given yet */
 	_Alignas(8) char buffer[32768];
@@ -285,6 +297,7 @@ static int dir_opendir(struct tree_object *o, struct tree_dir **out)
 		return fd;
 	*out = xmalloc(sizeof(**out));
 	(*out)->fd = fd;
+	(*out)->scatter = scatter(dir_tree(o), dir_object(o)->dev);
 	(*out)->position = 0;
 	(*out)->start = (*out)->end = 0;
 	return 0;
@@ -310,7 +323,7 @@ static int dir_readdir(struct tree_dir *d, off_t offset, tree_entry_fn *fn, void
 			d->end = (size_t)n;
 		}
 		e = (const void *)(d->buffer + d->start);
-		if (!fn(context, e->d_name, e->d_ino, (mode_t)e->d_type << 12, e->d_off))
+		if (!fn(context, e->d_name, e->d_ino ^ d->scatter, (mode_t)e->d_type << 12, e->d_off))
 			return 0;
 		d->start += e->d_reclen;
 		d->position = e->d_off;
@@ -403,7 +416,11 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 		close(t->proc_fd);
 		return -EOPNOTSUPP;
 	}
-	r = fd < 0 ? -errno : object_make(t, fd, &root, &st);
+	r = fd < 0 ? -errno : result(fstat(fd, &st));
+	if (!r) {
+		t->dev = st.st_dev;
+		r = object_make(t, fd, &root, &st);
+	}
 	if (r) {
 		buf_add_quoted(error, path, strlen(path), 200);
 		buf_addf(error, ": %s; SOURCE must be an existing directory that this user may enter",

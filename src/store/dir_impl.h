@@ -21,6 +21,7 @@ struct dir_object {
 
 struct dir_tree {
 	struct store_tree base;
+	dev_t dev;                  /* the root's */
 	int proc_fd;                /* /proc/self/fd: the way from an O_PATH descriptor to an open one */
 	bool assume;                /* we may act as the caller: dir_identity.c */
 	/* One of these stands between set_range (shared) and truncation (exclusive) of an inode,

@@ -161,6 +161,32 @@ def test_a_backing_file_that_others_replace_and_shrink(local):
     assert fs.backing("other").read_bytes() == b"c" * 10 + bytes(10) + b"d"
 
 
+@needs_root
+def test_m5_two_file_systems_in_one_backing(small, local, tmp_path):
+    """Inode numbers that are the same on both tell neither hard links nor loops."""
+    (small / "below").mkdir()
+    run(["mount", "-t", "tmpfs", "tmpfs", small / "below"])
+    try:
+        for where in (small, small / "below"):
+            for n in range(3):
+                (where / f"f{n}").write_text(f"{where}, {n}")
+                os.link(where / f"f{n}", where / f"link{n}")
+        numbers = [{entry.inode() for entry in os.scandir(where) if entry.is_file()}
+                   for where in (small, small / "below")]
+        assert numbers[0] & numbers[1]
+        fs = local(root=small)
+        assert run(["find", "."], cwd=fs.path()).stderr == ""
+        run(["cp", "-a", f"{fs.path()}/.", tmp_path / "copy"])
+        run(["diff", "-r", small, tmp_path / "copy"])
+        for where in (fs.path(), fs.path("below")):
+            assert all(entry.inode() == entry.stat().st_ino for entry in os.scandir(where)
+                       if entry.is_file())
+        assert fs.path("below/f0").stat().st_ino == fs.path("below/link0").stat().st_ino
+        assert fs.path("f0").stat().st_ino == (small / "f0").stat().st_ino
+    finally:
+        run(["umount", "-l", small / "below"])
+
+
 def test_names_at_their_limit(local):
     fs = local()
     name = "n" * 255
