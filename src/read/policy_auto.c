@@ -29,8 +29,6 @@
 #define FIRST_RUN(kernel_ahead) MAX(1ull << 20, 2 * (kernel_ahead))
 #define SHORT_READ (128ull << 10)
 #define PIPELINE (3ull << 20)
-#define FIRST_WINDOW (8ull << 20)
-
 enum sight { SMALL, TAIL, HEAD, SINGLE, STREAM, COVERED, YOUNG };
 
 static const char *const sights[] = {
@@ -125,10 +123,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		plan->part = limits->max_part;
 		break;
 	case STREAM:
-		if (!stream->window)
-			stream->window = MIN(FIRST_WINDOW, limits->max_window);
-		else if (read->stalled && stream->advanced)
-			window_grow(limits, stream, read);
+		window_adjust(limits, stream, read);
 		window_plan(limits, stream, read, plan);
 		break;
 	case YOUNG:

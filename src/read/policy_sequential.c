@@ -3,16 +3,11 @@
 #include <stdio.h>
 #include "window.h"
 
-#define FIRST_WINDOW (8ull << 20)
-
 static void plan(const struct policy_limits *limits, struct policy_history *history,
                  struct policy_stream *stream, const struct policy_read *read,
                  struct policy_plan *plan)
 {
-	if (!stream->window)
-		stream->window = MIN(FIRST_WINDOW, limits->max_window);
-	else if (read->stalled && stream->advanced)
-		window_grow(limits, stream, read);
+	window_adjust(limits, stream, read);
 	window_plan(limits, stream, read, plan);
 	snprintf(plan->why, sizeof(plan->why), "sequential: window %llu KiB",
 	         (unsigned long long)(stream->window >> 10));

@@ -16,6 +16,10 @@
 
 #include "pailfs/base/clock.h"
 
+/* A near store's window need only hide its processor time; the less memory the bytes pass
+ * through, the more of it stays in the processor's cache until the kernel has copied them. */
+#define FIRST_NEAR (4ull << 20)
+#define FIRST_FAR (8ull << 20)
 #define SMALLEST_PART (1ull << 20)
 #define FIRST_PATIENCE 4
 #define MOST_PATIENCE 64
@@ -23,9 +27,21 @@
 /* Where a round trip takes longer than this, many short GETs fill the window sooner. */
 #define FAR_NS (5 * NS_PER_MS)
 
+static bool is_far(const struct policy_limits *limits)
+{
+	return limits->first_byte_ns >= FAR_NS;
+}
+
+static uint64_t first_window(const struct policy_limits *limits)
+{
+	bool near = limits->first_byte_ns && !is_far(limits); /* 0: not known yet */
+
+	return MIN(near ? FIRST_NEAR : FIRST_FAR, limits->max_window);
+}
+
 static uint64_t part_size(const struct policy_limits *limits, const struct policy_stream *s)
 {
-	uint64_t parts = limits->first_byte_ns >= FAR_NS ? 16 : 4;
+	uint64_t parts = is_far(limits) ? 16 : 4;
 
 	return MIN(MAX(s->window / parts, SMALLEST_PART), limits->max_part);
 }
@@ -56,8 +72,8 @@ static void settle(struct policy_stream *s)
 	s->window /= 2;
 }
 
-void window_grow(const struct policy_limits *limits, struct policy_stream *stream,
-                 const struct policy_read *read)
+static void stalled(const struct policy_limits *limits, struct policy_stream *stream,
+                    const struct policy_read *read)
 {
 	uint64_t passed = stream->frontier - stream->grown_at, rate;
 	uint64_t us = (read->now_ns - stream->grown_ns) / 1000;
@@ -81,6 +97,15 @@ void window_grow(const struct policy_limits *limits, struct policy_stream *strea
 	} else {
 		settle(stream);
 	}
+}
+
+void window_adjust(const struct policy_limits *limits, struct policy_stream *stream,
+                   const struct policy_read *read)
+{
+	if (!stream->window)
+		stream->window = first_window(limits);
+	else if (read->stalled && stream->advanced)
+		stalled(limits, stream, read);
 }
 
 void window_plan(const struct policy_limits *limits, struct policy_stream *stream,

@@ -5,11 +5,11 @@
 #include "pailfs/base/xalloc.h"
 #include "pailfs/policy.h"
 
-/* The stream's reader has stalled: doubles the window where that is what holds it up, and goes
- * back when it made the stream no faster. Decides once a window of bytes: one stall is often
- * seen by several requests. */
-void window_grow(const struct policy_limits *limits, struct policy_stream *stream,
-                 const struct policy_read *read);
+/* Opens the stream's window, or, when its reader has stalled, doubles it where that is what holds
+ * the stream up, and goes back when it made the stream no faster. Decides once a window of bytes:
+ * one stall is often seen by several requests. */
+void window_adjust(const struct policy_limits *limits, struct policy_stream *stream,
+                   const struct policy_read *read);
 
 /* Plans to keep the window's bytes beyond the frontier fetched or on their way, in parts that
  * leave several GETs in flight. A read that does not move the frontier gets just itself. */

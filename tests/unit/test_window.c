@@ -29,7 +29,7 @@ static uint64_t simulate(struct policy_stream *s, const struct policy_limits *li
 	unsigned seed = 5;
 	uint64_t reached = 0;
 
-	*s = (struct policy_stream){.window = 8 * MIB};
+	*s = (struct policy_stream){0};
 	for (uint64_t at = 0; at < 4 * GIB; at += MIB) {
 		double seconds, rate;
 
@@ -37,7 +37,7 @@ static uint64_t simulate(struct policy_stream *s, const struct policy_limits *li
 		read.missing = read.range.end;
 		s->frontier = read.range.end;
 		s->advanced = true;
-		window_grow(limits, s, &read);
+		window_adjust(limits, s, &read);
 		window_plan(limits, s, &read, &plan);
 		if (s->window >= until && !reached)
 			reached = at;
@@ -82,6 +82,25 @@ START_TEST(stops_where_more_brings_nothing)
 
 	simulate(&s, &far, 150000000, 0, UINT64_MAX);
 	ck_assert_uint_le(s.window, 32 * MIB);
+}
+END_TEST
+
+/* With nothing measured yet the store is taken for a far one. */
+START_TEST(opens_by_the_distance)
+{
+	static const struct { uint64_t first_byte_ns, max, window; } rows[] = {
+		{0, 128 * MIB, 8 * MIB},
+		{300000, 128 * MIB, 4 * MIB},
+		{30 * NS_PER_MS, 128 * MIB, 8 * MIB},
+		{300000, 2 * MIB, 2 * MIB},
+	};
+	struct policy_limits limits = limits_of(rows[_i].first_byte_ns, 1500000000);
+	struct policy_read read = {.object_size = GIB};
+	struct policy_stream s = {0};
+
+	limits.max_window = rows[_i].max;
+	window_adjust(&limits, &s, &read);
+	ck_assert_uint_eq(s.window, rows[_i].window);
 }
 END_TEST
 
@@ -161,6 +180,7 @@ int main(void)
 	tcase_add_loop_test(tc, grows_to_what_a_far_store_needs, 0, 10);
 	tcase_add_loop_test(tc, stays_small_where_the_store_is_near, 0, 30);
 	tcase_add_test(tc, stops_where_more_brings_nothing);
+	tcase_add_loop_test(tc, opens_by_the_distance, 0, 4);
 	tcase_add_test(tc, a_plan_is_whole_parts_ahead_of_the_frontier);
 	tcase_add_test(tc, a_round_trip_is_worth_what_it_carries);
 	suite_add_tcase(suite, tc);
