@@ -131,7 +131,8 @@ int tree_put(struct tree_object *dir, const char *name, const void *data, size_t
 /* ---- attributes ---- */
 
 int tree_getattr(struct tree_object *o, struct stat *st);
-/* Applies the change in the order size, owner, mode, times, and stops at the first error.
+/* Applies the change in the order size, owner, mode, times, and stops at the first error; an
+ * error of asking for the attributes afterwards comes when the change has been made.
  * handle: an open writable one of this object (a size change then needs no permission,
  * as ftruncate), or NULL. st: the attributes afterwards. */
 int tree_setattr(struct tree_object *o, const struct tree_change *change, struct tree_handle *handle,
@@ -254,5 +255,10 @@ int dir_tree_create(const char *path, bool read_only, struct store_tree **out, s
 int direct_tree_create(const char *path, bool read_only, struct store_tree **out, struct buf *error);
 /* path must be "". */
 int mem_tree_create(const char *path, bool read_only, struct store_tree **out, struct buf *error);
+
+/* A layer over any of them that does badly on purpose, for tests: `spec` says how (the option
+ * chaos=, src/store/chaos.h). Takes inner unless it fails; -EINVAL with a line in `error` when
+ * it does not understand. It gives out no descriptors, so that nothing passes it by. */
+int chaos_tree_create(const char *spec, struct store_tree *inner, struct store_tree **out, struct buf *error);
 
 #endif

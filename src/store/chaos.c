@@ -1,598 +1,301 @@
-/* chaos.c - a store that does badly on purpose, over any store that is asked asynchronously.
+/* chaos.c - the plan of what goes wrong: its text, its counts and its dice.
  *
- * The spec is a list of
- *
- *	delay=30ms       every operation begins so much later (us, ms, s)
- *	error=5%:EIO     so many end with this error instead (repeatable)
- *	short=1%         so many GETs bring a part of their bytes, then end with EIO
- *	hang=1%          so many do not end until they are cancelled
- *	seed=7           of the dice; the same operations in the same order fare the same
- *
- * An operation gets a twin that is given to the store below. What is to happen later waits
- * in a list for a thread, so that an operation that is delayed or fails ends like any other:
- * pending, on another thread, once.
- *
- *	state      belongs to
- *	QUEUED     the list; the thread takes it out when it is due
- *	STARTING   whoever is inside the lower store's start
- *	BELOW      the lower store
- *	ENDED      whoever runs the caller's done */
+ * A rule counts the operations that it speaks of, whether it then applies or not, and each
+ * share rolls the dice for each of them. So a rule's decisions depend on the operations
+ * alone and not on what other rules did, and a test can say "the third write". */
+#include "src/store/chaos.h"
+
+#include <ctype.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pailfs/base/clock.h"
 #include "pailfs/base/lock.h"
 #include "pailfs/base/xalloc.h"
-#include "src/store/dialect.h"
-#include "src/store/store_impl.h"
 
-#define ERRORS_MAX 8
-#define NEVER UINT64_MAX
+#define OF_BUCKETS (1u << CHAOS_BUCKET)
+#define OF_TREES (1u << CHAOS_TREE)
 
-struct chaos_spec {
-	uint64_t delay_ns, seed;
-	double short_share, hang_share; /* 0 to 1 */
-	struct {
-		double share;
-		int error;
-	} errors[ERRORS_MAX];
-	size_t error_count;
+static const struct {
+	const char *name;
+	unsigned families;
+} operations[CHAOS_OPERATIONS] = {
+	[CHAOS_PROBE] = {"probe", OF_BUCKETS},
+	[CHAOS_LIST] = {"list", OF_BUCKETS},
+	[CHAOS_GET] = {"get", OF_BUCKETS},
+	[CHAOS_LOOKUP] = {"lookup", OF_BUCKETS | OF_TREES},
+	[CHAOS_CREATE] = {"create", OF_TREES},
+	[CHAOS_MAKE] = {"make", OF_TREES},
+	[CHAOS_LINK] = {"link", OF_TREES},
+	[CHAOS_UNLINK] = {"unlink", OF_TREES},
+	[CHAOS_RENAME] = {"rename", OF_TREES},
+	[CHAOS_PUT] = {"put", OF_TREES},
+	[CHAOS_GETATTR] = {"getattr", OF_TREES},
+	[CHAOS_SETATTR] = {"setattr", OF_TREES},
+	[CHAOS_TRUNCATE] = {"truncate", OF_TREES},
+	[CHAOS_READLINK] = {"readlink", OF_TREES},
+	[CHAOS_XATTR] = {"xattr", OF_TREES},
+	[CHAOS_STATFS] = {"statfs", OF_TREES},
+	[CHAOS_OPEN] = {"open", OF_TREES},
+	[CHAOS_FLUSH] = {"flush", OF_TREES},
+	[CHAOS_READ] = {"read", OF_TREES},
+	[CHAOS_WRITE] = {"write", OF_TREES},
+	[CHAOS_SET_RANGE] = {"set_range", OF_TREES},
+	[CHAOS_FSYNC] = {"fsync", OF_TREES},
+	[CHAOS_FALLOCATE] = {"fallocate", OF_TREES},
+	[CHAOS_SEEK] = {"seek", OF_TREES},
+	[CHAOS_COPY] = {"copy", OF_TREES},
+	[CHAOS_OPENDIR] = {"opendir", OF_TREES},
+	[CHAOS_READDIR] = {"readdir", OF_TREES},
+	[CHAOS_FSYNCDIR] = {"fsyncdir", OF_TREES},
 };
 
-struct chaos_store {
-	struct store store; /* first */
-	struct store *inner;
-	struct chaos_spec spec;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	/* The lock's. */
-	struct list queue;  /* struct chaos_op, in no order */
-	uint64_t dice;
-	bool stopping;
-};
+/* What takes space in a tree. */
+#define WRITING                                                                                    \
+	(1u << CHAOS_PUT | 1u << CHAOS_WRITE | 1u << CHAOS_SET_RANGE | 1u << CHAOS_FALLOCATE |     \
+	 1u << CHAOS_COPY)
 
-enum chaos_state { CHAOS_QUEUED, CHAOS_STARTING, CHAOS_BELOW, CHAOS_ENDED };
-enum chaos_kind { CHAOS_PROBE, CHAOS_LIST, CHAOS_LOOKUP, CHAOS_GET };
+/* ---- the text; each function takes what it knows off the front of *s ---- */
 
-struct chaos_op {
-	struct chaos_store *cs;
-	struct store_op *outer;
-	enum chaos_kind kind;
-	union {
-		struct store_get get;
-		struct store_list list;
-		struct store_lookup lookup;
-	} twin;
-	int error;           /* to end with, 0: none */
-	bool cut;            /* the twin asks for a part only */
-	atomic_uint refs;    /* the start's, and the end's */
-	/* The store's lock's. */
-	struct list link;
-	enum chaos_state state;
-	bool cancelled;
-	uint64_t due_ns;
-};
-
-struct chaos_object {
-	struct store_object object; /* first */
-	struct store_object *inner;
-};
-
-static struct chaos_store *chaos_of(struct store *s)
+static bool take(const char **s, const char *word)
 {
-	return container_of(s, struct chaos_store, store);
+	size_t n = strlen(word);
+
+	if (strncmp(*s, word, n) != 0)
+		return false;
+	*s += n;
+	return true;
 }
 
-/* ---- the spec ---- */
-
-static int parse_share(const char *s, const char **end, double *out)
+/* A word up to the next ':' or the end. */
+static bool take_word(const char **s, const char *word)
 {
-	char *after;
-	double v = strtod(s, &after);
+	size_t n = strcspn(*s, ":");
 
-	if (after == s || *after != '%' || !(v >= 0 && v <= 100))
+	if (strlen(word) != n || strncmp(*s, word, n) != 0)
+		return false;
+	*s += n;
+	return true;
+}
+
+static int take_number(const char **s, uint64_t *out)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**s))
 		return -EINVAL;
-	*out = v / 100;
-	*end = after + 1;
+	errno = 0;
+	*out = strtoull(*s, &end, 10);
+	*s = end;
+	return -errno;
+}
+
+static int take_delay(const char **s, uint64_t *ns)
+{
+	uint64_t n;
+
+	if (take_number(s, &n) || n > 1000000)
+		return -EINVAL;
+	if (take(s, "us"))
+		*ns = n * 1000;
+	else if (take(s, "ms"))
+		*ns = n * NS_PER_MS;
+	else if (take(s, "s"))
+		*ns = n * NS_PER_SECOND;
+	else
+		return -EINVAL;
 	return 0;
 }
 
-static int parse_delay(const char *s, uint64_t *ns)
+static int take_size(const char **s, uint64_t *bytes)
 {
-	static const struct {
-		const char *unit;
-		uint64_t ns;
-	} units[] = {{"us", 1000}, {"ms", NS_PER_MS}, {"s", NS_PER_SECOND}};
-	size_t digits = strspn(s, "0123456789");
-	uint64_t n;
+	unsigned shift;
 
-	if (dialect_parse_number(s, digits, &n) || n > 1000000)
+	if (take_number(s, bytes))
 		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (strcmp(s + digits, units[i].unit) != 0)
-			continue;
-		*ns = n * units[i].ns;
-		return 0;
-	}
-	return -EINVAL;
+	shift = take(s, "k") ? 10 : take(s, "m") ? 20 : take(s, "g") ? 30 : 0;
+	if (*bytes > UINT64_MAX >> shift)
+		return -EINVAL;
+	*bytes <<= shift;
+	return 0;
 }
 
-static int parse_error(const char *s, struct chaos_spec *spec)
+static int take_when(const char **s, struct chaos_rule *rule)
+{
+	char *end;
+
+	if (take(s, "@")) {
+		if (take_number(s, &rule->first) || !rule->first)
+			return -EINVAL;
+		rule->last = take(s, "+") ? UINT64_MAX : rule->first;
+		return 0;
+	}
+	if (!isdigit((unsigned char)**s))
+		return -EINVAL;
+	rule->share = strtod(*s, &end) / 100;
+	*s = end;
+	return take(s, "%") && rule->share <= 1 ? 0 : -EINVAL;
+}
+
+static int take_error(const char **s, int *error)
 {
 	static const struct {
 		const char *name;
 		int error;
-	} names[] = {{"EIO", EIO}, {"EACCES", EACCES}, {"ENOENT", ENOENT}, {"ESTALE", ESTALE},
-	             {"ETIMEDOUT", ETIMEDOUT}};
-	size_t slot = spec->error_count;
+	} names[] = {
+		{"EIO", EIO},       {"EACCES", EACCES},
+		{"ENOENT", ENOENT}, {"ESTALE", ESTALE},
+		{"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT},
+		{"EROFS", EROFS},   {"EMFILE", EMFILE},
+		{"ENOMEM", ENOMEM}, {"ETIMEDOUT", ETIMEDOUT},
+	};
 
-	if (slot == ERRORS_MAX || parse_share(s, &s, &spec->errors[slot].share) || *s != ':')
-		return -EINVAL;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(s + 1, names[i].name) != 0)
-			continue;
-		spec->errors[slot].error = -names[i].error;
-		spec->error_count++;
-		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (take_word(s, names[i].name)) {
+			*error = -names[i].error;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int take_operations(const char **s, enum chaos_family family, uint32_t *bits)
+{
+	while (take(s, ":")) {
+		size_t i = 0;
+
+		while (i < CHAOS_OPERATIONS &&
+		       !(operations[i].families & 1u << family && take_word(s, operations[i].name)))
+			i++;
+		if (i == CHAOS_OPERATIONS)
+			return -EINVAL;
+		*bits |= 1u << i;
 	}
-	return -EINVAL;
+	if (!*bits)
+		*bits = UINT32_MAX;
+	return 0;
 }
 
-static int parse_item(const char *item, struct chaos_spec *spec)
+static int take_rule(const char **s, enum chaos_effect effect, enum chaos_family family,
+                     struct chaos_plan *p)
 {
-	const char *end = "";
+	struct chaos_rule rule = {.effect = effect};
+	int r = p->rule_count < CHAOS_RULES_MAX ? take_when(s, &rule) : -EINVAL;
 
-	if (!strncmp(item, "delay=", 6))
-		return parse_delay(item + 6, &spec->delay_ns);
-	if (!strncmp(item, "error=", 6))
-		return parse_error(item + 6, spec);
-	if (!strncmp(item, "seed=", 5))
-		return dialect_parse_number(item + 5, strlen(item + 5), &spec->seed);
-	if (!strncmp(item, "short=", 6))
-		return parse_share(item + 6, &end, &spec->short_share) || *end ? -EINVAL : 0;
-	if (!strncmp(item, "hang=", 5))
-		return parse_share(item + 5, &end, &spec->hang_share) || *end ? -EINVAL : 0;
-	return -EINVAL;
+	if (!r && effect == CHAOS_ERROR)
+		r = take(s, ":") ? take_error(s, &rule.error) : -EINVAL;
+	if (!r)
+		r = take_operations(s, family, &rule.operations);
+	if (!r)
+		p->rules[p->rule_count++] = rule;
+	return r;
 }
 
-static int parse_spec(const char *text, struct chaos_spec *spec, struct buf *error)
+static int parse_item(const char *s, enum chaos_family family, struct chaos_plan *p)
 {
-	char *copy = xstrdup(text), *rest = copy, *item;
+	int r = -EINVAL;
+
+	if (take(&s, "delay="))
+		r = take_delay(&s, &p->delay_ns);
+	else if (take(&s, "seed="))
+		r = take_number(&s, &p->seed);
+	else if (take(&s, "error="))
+		r = take_rule(&s, CHAOS_ERROR, family, p);
+	else if (take(&s, "short="))
+		r = take_rule(&s, CHAOS_SHORT, family, p);
+	else if (family == CHAOS_BUCKET && take(&s, "hang="))
+		r = take_rule(&s, CHAOS_HANG, family, p);
+	else if (family == CHAOS_TREE && take(&s, "space="))
+		r = take_size(&s, &p->space);
+	return r || !*s ? r : -EINVAL;
+}
+
+int chaos_plan_init(struct chaos_plan *p, const char *spec, enum chaos_family family,
+                    struct buf *error)
+{
+	char *copy = xstrdup(spec), *rest = copy, *item;
 	int r = 0;
 
-	*spec = (struct chaos_spec){.seed = 1};
+	*p = (struct chaos_plan){.seed = 1, .space = UINT64_MAX};
 	while (!r && (item = strsep(&rest, ",")) != NULL) {
-		r = parse_item(item, spec);
+		r = parse_item(item, family, p);
 		if (r)
-			buf_addf(error, "chaos: %s is none of delay=30ms, error=5%%:EIO, short=1%%, hang=1%%, "
-			                "seed=7", item);
+			buf_addf(error,
+			         "chaos: %s is none of delay=30ms, error=5%%:EIO, "
+			         "error=@3+:EIO:%s, short=1%%, %s, seed=7",
+			         item, family == CHAOS_TREE ? "write" : "get",
+			         family == CHAOS_TREE ? "space=64k" : "hang=1%");
 	}
 	free(copy);
+	p->dice = p->seed * 0x9e3779b97f4a7c15ull | 1;
+	if (!r)
+		pthread_mutex_init(&p->lock, NULL);
 	return r;
 }
 
-/* ---- the dice, with the lock held ---- */
+void chaos_plan_release(struct chaos_plan *p)
+{
+	pthread_mutex_destroy(&p->lock);
+}
+
+/* ---- decisions, with the lock held ---- */
 
 /* xorshift64*: enough for faults. */
-static uint64_t roll(struct chaos_store *cs)
+static uint64_t roll(struct chaos_plan *p)
 {
-	cs->dice ^= cs->dice >> 12;
-	cs->dice ^= cs->dice << 25;
-	cs->dice ^= cs->dice >> 27;
-	return cs->dice * 0x2545f4914f6cdd1dull;
+	p->dice ^= p->dice >> 12;
+	p->dice ^= p->dice << 25;
+	p->dice ^= p->dice >> 27;
+	return p->dice * 0x2545f4914f6cdd1dull;
 }
 
-static bool happens(struct chaos_store *cs, double share)
+static bool applies(struct chaos_plan *p, struct chaos_rule *rule)
 {
-	return (double)(roll(cs) >> 11) / (double)(1ull << 53) < share;
+	rule->seen++;
+	if (rule->first)
+		return rule->seen >= rule->first && rule->seen <= rule->last;
+	return (double)(roll(p) >> 11) / (double)(1ull << 53) < rule->share;
 }
 
-/* Decides what becomes of an operation; when it is due. */
-static void decide(struct chaos_op *c)
+static void carry_out(struct chaos_plan *p, const struct chaos_rule *rule, size_t whole,
+                      struct chaos_fate *fate)
 {
-	struct chaos_store *cs = c->cs;
-	const struct chaos_spec *spec = &cs->spec;
-
-	c->due_ns = spec->delay_ns ? clock_monotonic(cs->store.clock) + spec->delay_ns : 0;
-	for (size_t i = 0; i < spec->error_count; i++)
-		if (happens(cs, spec->errors[i].share) && !c->error)
-			c->error = spec->errors[i].error;
-	if (happens(cs, spec->hang_share))
-		c->due_ns = NEVER;
-	if (c->kind == CHAOS_GET && happens(cs, spec->short_share)) {
-		c->cut = true;
-		c->twin.get.length = (size_t)(roll(cs) % c->twin.get.length);
-	}
-}
-
-/* ---- ends ---- */
-
-/* Touches no store: it may go once the operation's owner has been told of the end. */
-static void unref(struct chaos_op *c)
-{
-	if (atomic_fetch_sub(&c->refs, 1) == 1)
-		free(c);
-}
-
-/* Brings the twin's results over. */
-static int deliver(struct chaos_op *c, int result)
-{
-	struct store_op *twin = &c->twin.get.op;
-	struct store_list *list;
-
-	switch (c->kind) {
-	case CHAOS_GET:
-		twin = &c->twin.get.op;
-		container_of(c->outer, struct store_get, op)->filled = c->twin.get.filled;
+	switch (rule->effect) {
+	case CHAOS_ERROR:
+		*fate = (struct chaos_fate){.delay_ns = fate->delay_ns, .error = rule->error};
 		break;
-	case CHAOS_LOOKUP:
-		twin = &c->twin.lookup.op;
-		container_of(c->outer, struct store_lookup, op)->attr = c->twin.lookup.attr;
+	case CHAOS_SHORT:
+		if (whole < 2)
+			break;
+		fate->length = 1 + (size_t)(roll(p) % (whole - 1));
+		fate->error = -EIO;
 		break;
-	case CHAOS_PROBE:
-	case CHAOS_LIST:
-		twin = &c->twin.list.op;
-		list = container_of(c->outer, struct store_list, op);
-		list->entries = c->twin.list.entries;
-		list->entry_count = c->twin.list.entry_count;
-		list->unusable = c->twin.list.unusable;
-		list->next_continuation = c->twin.list.next_continuation;
-		list->memory = c->twin.list.memory;
+	case CHAOS_HANG:
+		fate->hang = true;
 		break;
 	}
-	if (!result && c->cut)
-		result = -EIO;
-	if (result && !twin->error[0])
-		snprintf(c->outer->error, sizeof(c->outer->error), "chaos: %s", strerror(-result));
-	else
-		memcpy(c->outer->error, twin->error, sizeof(c->outer->error));
-	return result;
 }
 
-static void finish(struct chaos_op *c, int result)
+/* Takes what is to be written off the space that is left. */
+static void take_space(struct chaos_plan *p, struct chaos_fate *fate)
 {
-	c->outer->done(c->outer, deliver(c, result));
-	unref(c);
-}
-
-static void twin_done(struct chaos_op *c, int result)
-{
-	pthread_mutex_lock(&c->cs->lock);
-	c->state = CHAOS_ENDED;
-	pthread_mutex_unlock(&c->cs->lock);
-	finish(c, result);
-}
-
-static void get_done(struct store_op *op, int result)
-{
-	twin_done(container_of(op, struct chaos_op, twin.get.op), result);
-}
-
-static void list_done(struct store_op *op, int result)
-{
-	twin_done(container_of(op, struct chaos_op, twin.list.op), result);
-}
-
-static void lookup_done(struct store_op *op, int result)
-{
-	twin_done(container_of(op, struct chaos_op, twin.lookup.op), result);
-}
-
-static void progress(struct store_get *twin, size_t filled)
-{
-	struct chaos_op *c = container_of(twin, struct chaos_op, twin.get);
-	struct store_get *get = container_of(c->outer, struct store_get, op);
-
-	get->filled = filled;
-	get->progress(get, filled);
-}
-
-/* ---- starts ---- */
-
-static int start_twin(struct chaos_op *c)
-{
-	struct store *inner = c->cs->inner;
-
-	switch (c->kind) {
-	case CHAOS_PROBE:
-		return store_probe(inner, &c->twin.list);
-	case CHAOS_LIST:
-		return store_list(inner, &c->twin.list);
-	case CHAOS_LOOKUP:
-		return store_lookup(inner, &c->twin.lookup);
-	case CHAOS_GET:
-		break;
+	if (fate->length > p->space) {
+		fate->length = (size_t)p->space;
+		fate->error = -ENOSPC;
 	}
-	return store_get_range(inner, &c->twin.get);
+	p->space -= fate->length;
 }
 
-static struct store_op *twin_op(struct chaos_op *c)
+struct chaos_fate chaos_decide(struct chaos_plan *p, enum chaos_operation operation, size_t length)
 {
-	switch (c->kind) {
-	case CHAOS_PROBE:
-	case CHAOS_LIST:
-		return &c->twin.list.op;
-	case CHAOS_LOOKUP:
-		return &c->twin.lookup.op;
-	case CHAOS_GET:
-		break;
-	}
-	return &c->twin.get.op;
-}
+	struct chaos_fate fate = {.delay_ns = p->delay_ns, .length = length};
+	uint32_t bit = 1u << operation;
 
-/* Gives the twin to the lower store. 0: it is pending there, or has ended meanwhile. */
-static int descend(struct chaos_op *c)
-{
-	int r;
-
-	pthread_mutex_lock(&c->cs->lock);
-	c->state = CHAOS_STARTING;
-	atomic_store(&c->refs, 2);
-	pthread_mutex_unlock(&c->cs->lock);
-	r = start_twin(c);
-	pthread_mutex_lock(&c->cs->lock);
-	if (r) {
-		c->state = CHAOS_ENDED;
-		atomic_store(&c->refs, 1);
-	} else if (c->state == CHAOS_STARTING) {
-		c->state = CHAOS_BELOW;
-		/* What came while there was nothing to cancel yet. */
-		if (c->cancelled)
-			store_cancel(twin_op(c));
-	}
-	pthread_mutex_unlock(&c->cs->lock);
-	if (!r)
-		unref(c);
-	return r;
-}
-
-/* The thread's turn: what was decided happens. */
-static void happen(struct chaos_op *c, bool cancelled)
-{
-	int r = cancelled ? -ECANCELED : c->error;
-
-	if (!r)
-		r = descend(c);
-	if (r)
-		finish(c, r > 0 ? 0 : r);
-}
-
-static void *chaos_main(void *data)
-{
-	struct chaos_store *cs = data;
-
-	pthread_mutex_lock(&cs->lock);
-	while (!cs->stopping) {
-		uint64_t now = clock_monotonic(cs->store.clock);
-		struct chaos_op *c, *first = NULL;
-
-		list_for_each(c, &cs->queue, link)
-			if (!first || c->due_ns < first->due_ns)
-				first = c;
-		if (first && first->due_ns <= now) {
-			bool cancelled = first->cancelled;
-
-			list_remove(&first->link);
-			first->state = CHAOS_ENDED;
-			pthread_mutex_unlock(&cs->lock);
-			happen(first, cancelled);
-			pthread_mutex_lock(&cs->lock);
-		} else if (first && first->due_ns != NEVER) {
-			struct timespec until = timespec_from_ns((int64_t)first->due_ns);
-
-			pthread_cond_timedwait(&cs->wake, &cs->lock, &until);
-		} else {
-			pthread_cond_wait(&cs->wake, &cs->lock);
-		}
-	}
-	pthread_mutex_unlock(&cs->lock);
-	return NULL;
-}
-
-static struct chaos_op *op_create(struct store *s, struct store_op *outer, enum chaos_kind kind)
-{
-	struct chaos_op *c = xcalloc(1, sizeof(*c));
-
-	c->cs = chaos_of(s);
-	c->outer = outer;
-	c->kind = kind;
-	atomic_init(&c->refs, 1);
-	c->state = CHAOS_STARTING;
-	list_init(&c->link);
-	outer->state = c;
-	return c;
-}
-
-/* As store.h says of a start. */
-static int op_start(struct chaos_op *c)
-{
-	bool queue;
-	int r;
-
-	twin_op(c)->speculative = c->outer->speculative;
-	pthread_mutex_lock(&c->cs->lock);
-	decide(c);
-	queue = c->due_ns != 0;
-	if (queue) {
-		c->state = CHAOS_QUEUED;
-		list_append(&c->cs->queue, &c->link);
-		pthread_cond_signal(&c->cs->wake);
-	}
-	pthread_mutex_unlock(&c->cs->lock);
-	if (queue)
-		return 0;
-	r = c->error ? c->error : descend(c);
-	if (!r)
-		return 0;
-	r = deliver(c, r > 0 ? 0 : r);
-	free(c);
-	return r ? r : 1;
-}
-
-/* ---- operations ---- */
-
-static int start_list(struct store *s, struct store_list *op, enum chaos_kind kind)
-{
-	struct chaos_op *c = op_create(s, &op->op, kind);
-
-	c->twin.list = (struct store_list){
-		.op.done = list_done,
-		.prefix = op->prefix,
-		.delimited = op->delimited,
-		.start_after = op->start_after,
-		.continuation = op->continuation,
-	};
-	return op_start(c);
-}
-
-static int chaos_probe(struct store *s, struct store_list *op)
-{
-	return start_list(s, op, CHAOS_PROBE);
-}
-
-static int chaos_list(struct store *s, struct store_list *op)
-{
-	return start_list(s, op, CHAOS_LIST);
-}
-
-static int chaos_lookup(struct store *s, struct store_lookup *op)
-{
-	struct chaos_op *c = op_create(s, &op->op, CHAOS_LOOKUP);
-
-	c->twin.lookup = (struct store_lookup){.op.done = lookup_done, .key = op->key};
-	return op_start(c);
-}
-
-static int chaos_get_range(struct store *s, struct store_get *op)
-{
-	struct chaos_op *c = op_create(s, &op->op, CHAOS_GET);
-
-	c->twin.get = (struct store_get){
-		.op.done = get_done,
-		.object = container_of(op->object, struct chaos_object, object)->inner,
-		.offset = op->offset,
-		.length = op->length,
-		.buffer = op->buffer,
-		.progress = op->progress ? progress : NULL,
-	};
-	return op_start(c);
-}
-
-static void chaos_cancel(struct store *s, struct store_op *op)
-{
-	struct chaos_op *c = op->state;
-
-	scoped_lock(&c->cs->lock);
-	if (c->cancelled)
-		return;
-	c->cancelled = true;
-	if (c->state == CHAOS_QUEUED) {
-		c->due_ns = 0;
-		pthread_cond_signal(&c->cs->wake);
-	} else if (c->state == CHAOS_BELOW) {
-		store_cancel(twin_op(c));
-	}
-}
-
-static void chaos_promote(struct store *s, struct store_op *op)
-{
-	struct chaos_op *c = op->state;
-
-	scoped_lock(&c->cs->lock);
-	if (c->state == CHAOS_QUEUED)
-		twin_op(c)->speculative = false;
-	else if (c->state == CHAOS_BELOW)
-		store_promote(twin_op(c));
-}
-
-/* ---- objects and life ---- */
-
-static struct store_object *chaos_object_open(struct store *s, const char *key,
-                                              const struct store_attr *believed)
-{
-	struct chaos_object *o = xmalloc(sizeof(*o));
-
-	store_object_init(&o->object, s, key, believed);
-	o->inner = store_object_open(chaos_of(s)->inner, key, believed);
-	return &o->object;
-}
-
-static void chaos_object_release(struct store_object *object)
-{
-	struct chaos_object *o = container_of(object, struct chaos_object, object);
-
-	store_object_unref(o->inner);
-	store_object_fini(&o->object);
-	free(o);
-}
-
-static void chaos_destroy(struct store *s)
-{
-	struct chaos_store *cs = chaos_of(s);
-
-	pthread_mutex_lock(&cs->lock);
-	cs->stopping = true;
-	pthread_cond_signal(&cs->wake);
-	pthread_mutex_unlock(&cs->lock);
-	pthread_join(cs->thread, NULL);
-	pthread_cond_destroy(&cs->wake);
-	pthread_mutex_destroy(&cs->lock);
-	store_destroy(cs->inner);
-	store_fini(&cs->store);
-	free(cs);
-}
-
-static const struct store_ops chaos_ops = {
-	.destroy = chaos_destroy,
-	.probe = chaos_probe,
-	.lookup = chaos_lookup,
-	.list = chaos_list,
-	.get_range = chaos_get_range,
-	.cancel = chaos_cancel,
-	.promote = chaos_promote,
-	.object_open = chaos_object_open,
-	.object_release = chaos_object_release,
-};
-
-int chaos_store_create(const char *spec, struct store *inner, const struct store_config *config,
-                       struct store **out, struct buf *error)
-{
-	struct chaos_store *cs;
-	pthread_condattr_t monotonic;
-	int r;
-
-	if (inner->tree) {
-		buf_adds(error, "chaos: a local store has no operations that it could disturb");
-		return -EINVAL;
-	}
-	cs = xcalloc(1, sizeof(*cs));
-	r = parse_spec(spec, &cs->spec, error);
-	if (r) {
-		free(cs);
-		return r;
-	}
-	store_init(&cs->store, &chaos_ops, inner->name, inner->capabilities & ~(unsigned)STORE_DESCRIPTOR,
-	           inner->identity, inner->root, config);
-	cs->inner = inner;
-	cs->dice = cs->spec.seed * 0x9e3779b97f4a7c15ull | 1;
-	list_init(&cs->queue);
-	pthread_mutex_init(&cs->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&cs->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	r = pthread_create(&cs->thread, NULL, chaos_main, cs);
-	if (r) {
-		buf_addf(error, "chaos: no thread: %s", strerror(r));
-		pthread_cond_destroy(&cs->wake);
-		pthread_mutex_destroy(&cs->lock);
-		store_fini(&cs->store);
-		free(cs);
-		return -r;
-	}
-	*out = &cs->store;
-	return 0;
+	scoped_lock(&p->lock);
+	for (size_t i = 0; i < p->rule_count; i++)
+		if ((p->rules[i].operations & bit) && applies(p, &p->rules[i]) && !fate.error &&
+		    !fate.hang)
+			carry_out(p, &p->rules[i], length, &fate);
+	if ((bit & WRITING) && p->space != UINT64_MAX)
+		take_space(p, &fate);
+	return fate;
 }

@@ -76,6 +76,18 @@ static void complain_unknown(const char *source, struct buf *error)
 	}
 }
 
+#ifdef HAVE_STORE_CHAOS
+/* Puts the layer of faults over a bucket, or over the tree in a local-backed store. */
+static int add_chaos(const struct store_config *config, struct store **s, struct buf *error)
+{
+	const char *spec = config->options->chaos;
+
+	if ((*s)->tree)
+		return chaos_tree_create(spec, (*s)->tree, &(*s)->tree, error);
+	return chaos_store_create(spec, *s, config, s, error);
+}
+#endif
+
 int store_create(const struct store_config *config, struct store **out, struct buf *error)
 {
 	const struct store_kind *kind = find_kind(config->source);
@@ -92,15 +104,12 @@ int store_create(const struct store_config *config, struct store **out, struct b
 	else
 		r = tree_store_create(config, config->source + strlen(kind->scheme), kind->tree, &s, error);
 #ifdef HAVE_STORE_CHAOS
-	if (!r && config->options->chaos) {
-		struct store *inner = s;
-
-		r = chaos_store_create(config->options->chaos, inner, config, &s, error);
-		if (r)
-			store_destroy(inner);
-	}
+	if (!r && config->options->chaos)
+		r = add_chaos(config, &s, error);
 #endif
-	if (!r)
+	if (r)
+		store_destroy(s);
+	else
 		*out = s;
 	return r;
 }

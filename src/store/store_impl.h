@@ -53,7 +53,8 @@ void store_object_init(struct store_object *o, struct store *s, const char *key,
 /* Frees what store_object_init made, not the object itself. */
 void store_object_fini(struct store_object *o);
 
-/* Wraps a layer of faults around inner, which it owns then: chaos.c. */
+/* chaos_bucket.c: a layer of faults over inner, which it owns then. The same for a tree is
+ * chaos_tree_create (store_tree.h). */
 int chaos_store_create(const char *spec, struct store *inner, const struct store_config *config,
                        struct store **out, struct buf *error);
 

@@ -1,7 +1,9 @@
 """Local-backed stores for tests: a mount of each kind with its backing directory."""
 import os
 import shutil
+import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from lib_mount import Mount
@@ -29,8 +31,6 @@ class Local:
         source = "mem://" if self.kind == "mem" else f"{self.kind}://{self.root}"
         everyone = ["allow_other"] if os.geteuid() == 0 else []
         self.mount = Mount(source, *everyone, *self.options)
-        if everyone and os.access(self.mount.directory, os.W_OK):
-            os.chmod(self.mount.directory, 0o755)
 
     def path(self, *parts):
         return self.mount.path(*parts)
@@ -61,6 +61,9 @@ def in_children(count, work):
             try:
                 work(index)
                 status = 0
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()
             finally:
                 os._exit(status)
         children.append(pid)

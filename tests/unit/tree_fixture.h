@@ -14,7 +14,14 @@
 #include "pailfs/base/xalloc.h"
 #include "pailfs/store_tree.h"
 
-enum fixture_store { FIXTURE_DIR, FIXTURE_DIRECT, FIXTURE_MEM, FIXTURE_STORES };
+enum fixture_store {
+	FIXTURE_DIR,
+	FIXTURE_DIRECT,
+	FIXTURE_MEM,
+	FIXTURE_PLAIN_STORES,
+	FIXTURE_CHAOS = FIXTURE_PLAIN_STORES, /* dir, under a layer of faults that brings none */
+	FIXTURE_STORES
+};
 
 struct fixture {
 	enum fixture_store store;
@@ -22,6 +29,15 @@ struct fixture {
 	struct store_tree *tree;
 	struct tree_object *root; /* borrowed */
 };
+
+/* Puts a layer of faults over the store. */
+static inline void fixture_disturb(struct fixture *f, const char *spec)
+{
+	struct buf error = BUF_INIT;
+
+	ck_assert_msg(!chaos_tree_create(spec, f->tree, &f->tree, &error), "%s", error.data);
+	f->root = f->tree->root;
+}
 
 /* Under the build directory: /tmp may be a tmpfs without O_DIRECT or xattrs. */
 static void fixture_open(struct fixture *f, int store)
@@ -34,6 +50,7 @@ static void fixture_open(struct fixture *f, int store)
 	ck_assert_ptr_nonnull(mkdtemp(f->path));
 	switch (f->store) {
 	case FIXTURE_DIR:
+	case FIXTURE_CHAOS:
 		r = dir_tree_create(f->path, false, &f->tree, &error);
 		break;
 	case FIXTURE_DIRECT:
@@ -48,6 +65,8 @@ static void fixture_open(struct fixture *f, int store)
 	ck_assert_msg(!r, "%s", error.data);
 	buf_release(&error);
 	f->root = f->tree->root;
+	if (f->store == FIXTURE_CHAOS)
+		fixture_disturb(f, "seed=1");
 	umask(0);
 }
 
