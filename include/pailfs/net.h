@@ -77,11 +77,13 @@ struct net_request {
 	int send_count;
 	bool speculative;           /* yields to those that are not when connections are short;
 				     * the loop's from net_start on */
+	uint64_t deadline_ns;       /* monotonic: when a transfer that is not finished is ended,
+				     * with -ETIMEDOUT; 0: never. Its handler may move it */
 
 	/* Set by the loop before done. */
 	int error;            /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
-			       * (name not resolved), -ETIMEDOUT (no connection, or a
-			       * stall), -EPROTO (certificate, TLS, malformed HTTP),
+			       * (name not resolved), -ETIMEDOUT (no connection, a stall,
+			       * or the deadline), -EPROTO (certificate, TLS, malformed HTTP),
 			       * -ECANCELED, -EINVAL (no http or https URL), what the
 			       * system says (-EMFILE …), or what body() returned */
 	char error_text[160]; /* curl's words for it; "" without an error */

@@ -137,6 +137,9 @@ struct store_op {
 	char error[256];
 	/* With -EACCES: the credentials are good, but this is not allowed with them. */
 	bool denied;
+	/* The store was in trouble until retry_timeout was over, or says that it will be: whoever
+	 * has waited for this operation need not try another. */
+	bool exhausted;
 	/* Private to the store. */
 	struct store *store;
 	void *state;

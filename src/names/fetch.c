@@ -279,12 +279,14 @@ static int take_head(struct fetch *f, int result, struct index *ix)
 
 int fetch_take(struct fetch *f, int result, struct index *ix)
 {
-	const char *error = is_head(f) ? f->lookup.op.error : f->list.op.error;
+	const struct store_op *op = is_head(f) ? &f->lookup.op : &f->list.op;
 
 	if (result == 1)
 		result = 0;
-	if (result < 0)
-		memcpy(f->error, error, sizeof(f->error));
+	if (result < 0) {
+		memcpy(f->error, op->error, sizeof(f->error));
+		f->exhausted = op->exhausted;
+	}
 	switch (f->question.kind) {
 	case FETCH_HEAD:
 		return take_head(f, result, ix);

@@ -35,6 +35,7 @@ struct fetch {
 	void (*finished)(struct fetch *f, int result);
 	void *owner;
 	char error[256];        /* a sentence on a failure */
+	bool exhausted;         /* as of store_op: asking the store anew would be no use now */
 
 	/* Private. */
 	struct store_list list;

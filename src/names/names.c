@@ -2,8 +2,13 @@
  *
  * A question is answered from the index (index.c) when that knows; otherwise it waits for a
  * fetch (fetch.c) that will make it known, started for it or under way already, and is then
- * decided anew. Which LIST answers the most is decided in question.c. What a question's own fetch brought is believed for that question however
- * short the TTLs are, so each question ends.
+ * decided anew. Which LIST answers the most is decided in question.c. What a question's own
+ * fetch brought is believed for that question however short the TTLs are, so each question
+ * ends.
+ *
+ * A question may be a *guest* of a fetch that was made for another one and may tell of it, too.
+ * When that fails because of what it asked for, the guest asks by itself. When it fails because
+ * the store could not be reached in all the time that there is, so has the guest (F1).
  *
  * The next page of a listing is asked for while its reader is in the second half of this one:
  * it would be asked for anyway. */
@@ -453,7 +458,7 @@ static void settle(struct work *work, struct fetch *f, int result)
 		if (failed)
 			memcpy(w->lookup ? w->lookup->error : w->readdir->error, f->error,
 			       sizeof(f->error));
-		if (result < 0 && !w->guest)
+		if (result < 0 && (!w->guest || f->exhausted))
 			waiter_ready(work, w, result);
 		else
 			decide(work, w);

@@ -359,14 +359,14 @@ void transfer_finish(struct transfer *t, CURLcode code)
 	t->request = NULL;
 }
 
-bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns)
+static bool is_stalled(struct transfer *t, uint64_t now_ns, uint64_t stall_ns)
 {
 	int unsent;
 	char text[64];
 
 	if (!t->connected) /* curl has a timeout for that */
 		t->active_ns = now_ns;
-	if (now_ns - t->active_ns < timeout_ns)
+	if (now_ns - t->active_ns < stall_ns)
 		return false;
 	/* What curl handed to the kernel may still be on its way over a slow link. */
 	if (t->request->sent > 0 && t->request->status == 0 && t->fd >= 0 &&
@@ -375,7 +375,35 @@ bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns)
 		t->active_ns = now_ns;
 		return false;
 	}
-	snprintf(text, sizeof(text), "no byte moved for %llu ms", timeout_ns / NS_PER_MS);
+	snprintf(text, sizeof(text), "no byte moved for %llu ms", stall_ns / NS_PER_MS);
 	give_up(t, -ETIMEDOUT, text);
 	return true;
+}
+
+static bool is_late(struct transfer *t, uint64_t now_ns)
+{
+	const struct net_request *r = t->request;
+	char text[80];
+
+	if (!r->deadline_ns || now_ns < r->deadline_ns)
+		return false;
+	if (t->connected)
+		snprintf(text, sizeof(text), "not finished in time (%llu bytes came, the last %llu ms ago)",
+		         (unsigned long long)r->received, (now_ns - t->active_ns) / NS_PER_MS);
+	else
+		snprintf(text, sizeof(text), "not connected in time");
+	give_up(t, -ETIMEDOUT, text);
+	return true;
+}
+
+bool transfer_overdue(struct transfer *t, uint64_t now_ns, uint64_t stall_ns)
+{
+	return is_late(t, now_ns) || (stall_ns && is_stalled(t, now_ns, stall_ns));
+}
+
+uint64_t transfer_due(const struct transfer *t, uint64_t stall_ns)
+{
+	uint64_t deadline = t->request->deadline_ns, due = deadline ? deadline : UINT64_MAX;
+
+	return stall_ns ? MIN(due, t->active_ns + stall_ns) : due;
 }

@@ -34,7 +34,10 @@ void transfer_destroy(struct transfer *t);
 int transfer_prepare(struct transfer *t, struct net_request *r);
 /* Writes down how it ended: r's results are final then, and t can be used again. */
 void transfer_finish(struct transfer *t, CURLcode code);
-/* Has no byte moved for so long that the transfer must end? Sets its error then. */
-bool transfer_stalled(struct transfer *t, uint64_t now_ns, uint64_t timeout_ns);
+/* Whether the transfer must end: its deadline is over, or no byte has moved for stall_ns (0: for
+ * ever is fine). Sets its error then. */
+bool transfer_overdue(struct transfer *t, uint64_t now_ns, uint64_t stall_ns);
+/* When that may be so at the earliest; UINT64_MAX: never. */
+uint64_t transfer_due(const struct transfer *t, uint64_t stall_ns);
 
 #endif

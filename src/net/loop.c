@@ -176,8 +176,7 @@ static void request_run(struct net_loop *l, struct net_request *r)
 		return;
 	}
 	l->running_count++;
-	if (stall_ns)
-		l->stall_at_ns = MIN(l->stall_at_ns, l->now_ns + stall_ns);
+	l->overdue_at_ns = MIN(l->overdue_at_ns, transfer_due(t, stall_ns));
 	if (curl_multi_add_handle(l->multi, t->easy) != CURLM_OK)
 		transfer_end(l, t, CURLE_OUT_OF_MEMORY);
 }
@@ -212,23 +211,23 @@ static void collect(struct net_loop *l)
 	}
 }
 
-static void end_stalled(struct net_loop *l)
+static void end_overdue(struct net_loop *l)
 {
-	uint64_t timeout = l->net->config.stall_timeout_ms * NS_PER_MS, next = UINT64_MAX;
-	struct list stalled = LIST_INIT(stalled);
+	uint64_t stall_ns = l->net->config.stall_timeout_ms * NS_PER_MS, next = UINT64_MAX;
+	struct list overdue = LIST_INIT(overdue);
 	struct transfer *t, *tmp;
 
 	list_for_each_safe (t, tmp, &l->running, link) {
-		if (transfer_stalled(t, l->now_ns, timeout)) {
+		if (transfer_overdue(t, l->now_ns, stall_ns)) {
 			list_remove(&t->link);
-			list_append(&stalled, &t->link);
+			list_append(&overdue, &t->link);
 		} else {
-			next = MIN(next, t->active_ns + timeout);
+			next = MIN(next, transfer_due(t, stall_ns));
 		}
 	}
-	l->stall_at_ns = next;
-	while (!list_empty(&stalled))
-		transfer_end(l, list_first(&stalled, struct transfer, link),
+	l->overdue_at_ns = next;
+	while (!list_empty(&overdue))
+		transfer_end(l, list_first(&overdue, struct transfer, link),
 			     CURLE_OPERATION_TIMEDOUT);
 }
 
@@ -283,7 +282,7 @@ static void read_inbox(struct net_loop *l)
 static int sleep_ms(struct net_loop *l)
 {
 	struct net_timer *t = timer_heap_first(&l->timers);
-	uint64_t until = MIN(l->curl_at_ns, l->stall_at_ns), now;
+	uint64_t until = MIN(l->curl_at_ns, l->overdue_at_ns), now;
 
 	if (can_start(l))
 		return 0;
@@ -338,8 +337,8 @@ static void *loop_main(void *data)
 			curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 		}
 		collect(l);
-		if (l->stall_at_ns <= l->now_ns)
-			end_stalled(l);
+		if (l->overdue_at_ns <= l->now_ns)
+			end_overdue(l);
 	}
 	return NULL;
 }
@@ -385,7 +384,7 @@ int loop_start(struct net_loop *l, struct net *net, unsigned index, unsigned slo
 	int error = 0;
 
 	*l = (struct net_loop){.net = net, .slots = slots};
-	l->curl_at_ns = l->stall_at_ns = UINT64_MAX;
+	l->curl_at_ns = l->overdue_at_ns = UINT64_MAX;
 	pthread_mutex_init(&l->lock, NULL);
 	list_init(&l->inbox);
 	list_init(&l->waiting[DEMAND]);

@@ -31,7 +31,7 @@ struct net_loop {
 	CURLM *multi;
 	uint64_t now_ns;           /* read once a round */
 	uint64_t curl_at_ns;       /* when curl wants to be called; UINT64_MAX: not */
-	uint64_t stall_at_ns;      /* when to look for stalled transfers; UINT64_MAX: never */
+	uint64_t overdue_at_ns;    /* when to look for what must end; UINT64_MAX: never */
 	struct list waiting[2];    /* requests in the queue: demand, speculation */
 	struct list running, idle; /* struct transfer */
 	unsigned running_count;

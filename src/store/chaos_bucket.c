@@ -121,6 +121,8 @@ static int deliver(struct chaos_op *c, int result)
 		snprintf(c->outer->error, sizeof(c->outer->error), "chaos: %s", strerror(-result));
 	else
 		memcpy(c->outer->error, twin->error, sizeof(c->outer->error));
+	c->outer->denied = twin->denied;
+	c->outer->exhausted = twin->exhausted;
 	return result;
 }
 

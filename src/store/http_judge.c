@@ -211,8 +211,6 @@ static enum http_next judge_answer(struct http_op *h, int *result)
 	int status = h->net.status;
 
 	h->answer.status = status;
-	if (h->late)
-		return fail(result, -ETIMEDOUT);
 	if (!status)
 		return judge_network(h, result);
 	if (!http_is_success(status))

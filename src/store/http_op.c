@@ -25,8 +25,6 @@
 /* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
  * what has failed. */
 #define PROGRESS_STEP (64u << 10)
-/* What is arriving when the time is over may still end. */
-#define GRACE_NS NS_PER_SECOND
 /* A mount that cannot reach its store says so soon. */
 #define PROBE_TIMEOUT_NS (15 * NS_PER_SECOND)
 
@@ -142,7 +140,7 @@ static void reset_answer(struct http_op *h)
 	dialect_answer_init(&h->answer);
 	buf_reset(&h->body);
 	list_page_release(&h->page);
-	h->checked = h->judged = h->too_big = h->late = h->counted = false;
+	h->checked = h->judged = h->too_big = h->counted = false;
 	h->why = "";
 }
 
@@ -188,6 +186,7 @@ static void fill_net_request(struct http_op *h)
 		.url = h->request.url.data,
 		.headers = h->headers,
 		.header_count = n,
+		.deadline_ns = h->deadline_ns,
 	};
 	if (h->request.body.length) {
 		h->send = (struct iovec){h->request.body.data, h->request.body.length};
@@ -327,11 +326,6 @@ static struct http_op *op_of(struct net_request *r)
 	return container_of(r, struct http_op, net);
 }
 
-static bool is_late(struct http_op *h)
-{
-	return now_of(h) > h->deadline_ns + GRACE_NS;
-}
-
 static void on_header(struct net_request *r, const char *name, const char *value, size_t n)
 {
 	struct http_op *h = op_of(r);
@@ -340,11 +334,6 @@ static void on_header(struct net_request *r, const char *name, const char *value
 	answer_header(&h->answer, name, value, n);
 	if (h->hs->dialect->header)
 		h->hs->dialect->header(h->hs->source.config, &h->answer, name, value, n);
-	/* Header lines that never end are no stall to the loop. */
-	if (!h->late && is_late(h)) {
-		h->late = true;
-		net_cancel(h->hs->net, r);
-	}
 }
 
 static int on_text(struct http_op *h, const void *data, size_t n, size_t max)
@@ -379,6 +368,7 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 	if (get->filled - h->extended_at >= PROGRESS_STEP) {
 		h->extended_at = get->filled;
 		h->deadline_ns = now_of(h) + h->hs->retry_timeout_ns;
+		h->net.deadline_ns = h->deadline_ns;
 	}
 	if (get->filled == get->length) {
 		/* Without a Content-Length nothing says yet that there is no more. */
@@ -396,19 +386,10 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 static int on_body(struct net_request *r, const void *data, size_t n)
 {
 	struct http_op *h = op_of(r);
-	int error;
 
 	if (!http_is_success(r->status))
-		error = on_text(h, data, n, ERROR_BODY_MAX);
-	else if (http_op_is_data(h))
-		error = on_data(h, data, n);
-	else
-		error = on_text(h, data, n, LIST_BODY_MAX);
-	if (!error && is_late(h)) {
-		h->late = true;
-		error = -ETIMEDOUT;
-	}
-	return error;
+		return on_text(h, data, n, ERROR_BODY_MAX);
+	return http_op_is_data(h) ? on_data(h, data, n) : on_text(h, data, n, LIST_BODY_MAX);
 }
 
 /* ---- what is next ---- */
@@ -445,8 +426,10 @@ static void on_done(struct net_request *r)
 		http_moved_learn(h);
 	else if (!cancelled && next != HTTP_AT_ONCE && http_moved_forget(h))
 		next = HTTP_AT_ONCE;
-	if (next == HTTP_LATER && !may_retry(h, &delay))
+	if (next == HTTP_LATER && !may_retry(h, &delay)) {
+		h->op->exhausted = h->retry == RETRY_ALWAYS;
 		next = HTTP_FAIL;
+	}
 	release_endpoint(h, next == HTTP_LATER || result == -EIO || result == -ETIMEDOUT);
 	http_report_attempt(h, next != HTTP_DONE && next != HTTP_FAIL,
 	                    next == HTTP_FAIL && result != -ECANCELED);

@@ -78,9 +78,7 @@ static enum stat_id first_stat(const struct http_op *h)
 /* A few words on why an attempt did not succeed. */
 static void add_short_reason(struct buf *out, const struct http_op *h)
 {
-	if (h->late)
-		buf_adds(out, "retry_timeout is over");
-	else if (h->why[0])
+	if (h->why[0])
 		buf_adds(out, h->why);
 	else if (h->judged && h->answer.code[0])
 		buf_addf(out, "%d %s", h->answer.status, h->answer.code);
@@ -177,7 +175,7 @@ static const char *network_advice(int error, const char *text)
 	case -EHOSTUNREACH:
 		return "check the host name and the network";
 	case -ETIMEDOUT:
-		return "check the network, or raise connect_timeout= and stall_timeout=";
+		return "check the network, or raise connect_timeout=, stall_timeout= and retry_timeout=";
 	case -EPROTO:
 		if (strcasestr(text, "wrong version number"))
 			return "the server does not speak TLS there: check whether it is http://";
@@ -216,15 +214,13 @@ static void add_sentence(struct buf *out, const struct http_op *h, int error)
 {
 	struct dialect_session session = {h->credentials, h->region ? h->region : "", 0};
 
-	if (h->judged && !h->why[0] && !h->late && h->hs->dialect->explain) {
+	if (h->judged && !h->why[0] && h->hs->dialect->explain) {
 		h->hs->dialect->explain(h->hs->source.config, &h->call, &session, &h->answer, h->verdict,
 		                        out);
 		return;
 	}
 	add_what(out, h);
-	if (h->late) {
-		buf_adds(out, ": not finished within retry_timeout=");
-	} else if (h->checked && h->check == ANSWER_IGNORED_RANGE) {
+	if (h->checked && h->check == ANSWER_IGNORED_RANGE) {
 		buf_adds(out, ": the server sends the whole file where a part was asked for, so it cannot "
 		              "be read in parts; use a server that supports Range requests");
 	} else if (h->why[0]) {

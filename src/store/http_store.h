@@ -94,7 +94,7 @@ struct http_op {
 	bool elsewhere;               /* but a redirect led it away from there */
 	bool shortcut;                /* `redirect` is remembered, not given to us */
 	bool straight;                /* what is remembered was no good: ask the source */
-	uint64_t deadline_ns;         /* monotonic: no attempt starts after it */
+	uint64_t deadline_ns;         /* monotonic: nothing is tried any more after it */
 	uint64_t extended_at;         /* value of filled when the deadline was last moved */
 	size_t told;                  /* value of filled that is final: progress() may know it */
 	unsigned attempts, redirects, regions, again;
@@ -103,7 +103,7 @@ struct http_op {
 	/* Of this attempt's answer. */
 	bool checked;
 	enum answer_check check;
-	bool too_big, late;
+	bool too_big;
 	bool counted;                 /* in the statistics, as a success */
 	const char *why;              /* a few words on what is wrong with it; "" */
 	enum dialect_verdict verdict; /* valid when judged */

@@ -241,7 +241,7 @@ static void op_begin(struct store *s, struct store_op *op)
 	op->store = s;
 	op->state = NULL;
 	op->error[0] = '\0';
-	op->denied = false;
+	op->denied = op->exhausted = false;
 	op->started_ns = clock_monotonic(s->clock);
 	list_init(&op->link);
 }

@@ -135,6 +135,7 @@ static int answer_list(struct bucket *b, struct store_list *op)
 	free(b->last_list);
 	b->last_list = xasprintf("%s|%s|%s", op->prefix, op->delimited ? "/" : "",
 	                         op->start_after ? op->start_after : "");
+	op->op.exhausted = b->list_error && b->exhausts;
 	if (b->list_error)
 		return b->list_error;
 	if (is_denied(b, op->prefix)) {
@@ -211,6 +212,7 @@ static int answer_list(struct bucket *b, struct store_list *op)
 static int answer_lookup(struct bucket *b, struct store_lookup *op)
 {
 	atomic_fetch_add(&b->heads, 1);
+	op->op.exhausted = b->lookup_error && b->exhausts;
 	if (b->lookup_error)
 		return b->lookup_error;
 	if (!bucket_has(b, op->key)) {

@@ -26,6 +26,7 @@ struct bucket {
 	unsigned empty_pages;    /* so many empty pages come before the next one with keys */
 	unsigned unusable;       /* counted in every page */
 	int list_error, lookup_error;
+	bool exhausts;           /* these errors come at the end of all retries */
 	const char *denied;      /* LIST is 403 below this prefix; NULL: nowhere */
 	bool denies_heads;       /* an absent key is 403 where LIST is */
 	unsigned fail_page;      /* the LIST of this number fails with EIO; 0: none */

@@ -791,6 +791,38 @@ START_TEST(equal_questions_share_a_list)
 }
 END_TEST
 
+/* A name that a listing under way may tell of waits for that. When it fails at the end of all
+ * retries, the name's time is over, too (F1); else it is asked for by itself. */
+START_TEST(guests_share_the_end_of_all_retries)
+{
+	struct asked_readdir listing;
+	struct asked_lookup guest;
+
+	bucket_add(b, "d/a");
+	bucket_set_mode(b, BUCKET_STEPS);
+	b->list_error = -ETIMEDOUT;
+	b->exhausts = _i;
+	start();
+	ask_some(&listing, "d/", NULL, 10);
+	ask(&guest, "d/", "a");
+	ck_assert(bucket_step(b));
+	ck_assert(listing.ended);
+	ck_assert_int_eq(listing.result, -ETIMEDOUT);
+	if (b->exhausts) {
+		ck_assert(guest.ended);
+		ck_assert_int_eq(guest.result, -ETIMEDOUT);
+	} else {
+		ck_assert(!guest.ended);
+		b->list_error = 0;
+		ck_assert(bucket_step(b));
+		ck_assert_int_eq(guest.result, 0);
+		names_entry_release(&guest.q.entry);
+	}
+	ck_assert(!bucket_step(b));
+	ck_assert_uint_eq(b->lists, 2 - _i);
+}
+END_TEST
+
 START_TEST(interrupts)
 {
 	struct asked_lookup asked[2];
@@ -1402,6 +1434,7 @@ int main(void)
 	tcase_add_test(tc, forgets_and_learns);
 	tcase_add_test(tc, a_change_outlives_an_older_listing);
 	tcase_add_test(tc, equal_questions_share_a_list);
+	tcase_add_loop_test(tc, guests_share_the_end_of_all_retries, 0, 2);
 	tcase_add_test(tc, interrupts);
 	tcase_add_test(tc, an_error_is_not_a_short_directory);
 	tcase_add_test(tc, a_failed_page_ahead_is_asked_again);

@@ -364,6 +364,41 @@ START_TEST(survives_a_kept_connection_that_ended)
 }
 END_TEST
 
+/* The deadline ends what is silent, what flows and what has no connection yet; bytes move it
+ * only if the handler does. */
+static int move_deadline(struct net_request *r, const void *data, size_t n)
+{
+	r->deadline_ns = clock_monotonic(&clock_system) + 200 * NS_PER_MS;
+	return 0;
+}
+
+START_TEST(ends_at_the_deadline)
+{
+	static const struct net_handler moving = {.body = move_deadline, .done = fetch_done};
+	static const char *const paths[] = {"/silent", "/stall", "/slow"};
+	struct fetch f;
+
+	begin(1, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		fetch_init(&f, server->port, paths[i]);
+		f.request.deadline_ns = clock_monotonic(&clock_system) + 150 * NS_PER_MS;
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, -ETIMEDOUT);
+		ck_assert_ptr_nonnull(strstr(f.request.error_text, "not finished in time"));
+		ck_assert_uint_ge(f.request.finished_ns, f.request.deadline_ns);
+		fetch_release(&f);
+	}
+	fetch_init(&f, server->port, "/slow"); /* 600 ms in all */
+	f.request.handler = &moving;
+	f.request.deadline_ns = clock_monotonic(&clock_system) + 200 * NS_PER_MS;
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	ck_assert_uint_eq(f.request.received, 10);
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
 /* What curl sends again by itself is told, so that it can be counted. */
 START_TEST(tells_what_was_sent_again)
 {
@@ -738,6 +773,7 @@ int main(void)
 	tcase_add_test(tc, sends_a_large_body);
 	tcase_add_test(tc, an_upload_that_drains_slowly_is_no_stall);
 	tcase_add_test(tc, survives_a_kept_connection_that_ended);
+	tcase_add_test(tc, ends_at_the_deadline);
 	tcase_add_test(tc, tells_what_was_sent_again);
 	tcase_add_test(tc, reports_what_cannot_be_reached);
 	tcase_add_test(tc, gives_up_connecting);
