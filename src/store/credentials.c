@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "pailfs/base/log.h"
+#include "pailfs/base/crypto.h"
 #include "pailfs/base/xalloc.h"
 
 #define MAX_FILE (1024 * 1024)
@@ -477,6 +477,26 @@ int credentials_read(const char *profile, struct dialect_credentials **out, stru
 	}
 	buf_release(&notes);
 	return result > 0 ? 0 : result;
+}
+
+uint64_t credentials_stamp(const char *profile)
+{
+	uint64_t marks[AWS_FILES][5] = {{0}};
+
+	if (!profile && from_env("AWS_ACCESS_KEY_ID"))
+		return 0;
+	for (enum aws_file kind = 0; kind < AWS_FILES; kind++) {
+		char *path = file_path(kind);
+		struct stat st;
+
+		if (!stat(path, &st))
+			memcpy(marks[kind],
+			       (uint64_t[]){st.st_dev, st.st_ino, (uint64_t)st.st_size,
+			                    (uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec},
+			       sizeof(marks[kind]));
+		free(path);
+	}
+	return crypto_hash64(marks, sizeof(marks)) | 1;
 }
 
 /* ---- settings ---- */

@@ -9,12 +9,17 @@
 #define PAILFS_STORE_CREDENTIALS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "pailfs/base/buf.h"
 #include "src/store/dialect.h"
 
 /* Walks the chain; `profile` is the option's or NULL. Returns 0, or -EACCES with a sentence
  * that says where was looked, what is wrong there and what to do; never a secret. */
 int credentials_read(const char *profile, struct dialect_credentials **out, struct buf *error);
+
+/* A number that changes when the files do (another inode, size or time), and never 0; 0 when
+ * the keys are the environment's, which stay as they are. */
+uint64_t credentials_stamp(const char *profile);
 
 /* What the environment and the profile say beside the keys. */
 struct credentials_settings {

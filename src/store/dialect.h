@@ -5,7 +5,7 @@
  * dialect: which request an operation is, how it is signed, what the answer says. A dialect
  * is one file with one `const struct dialect` at its end and one line in store.c's table.
  *
- * Everything here but configure() and credentials() is a pure function of its arguments: no
+ * Everything here but configure() and credentials*() is a pure function of its arguments: no
  * I/O, no lock, no clock, so a table of inputs tests it and a fuzzer reaches it. They run on
  * any thread, many at once; `config` is immutable after configure(), or atomic.
  *
@@ -163,6 +163,10 @@ struct dialect {
 	 * store_create and from a thread of its own. *out NULL: anonymous. NULL: the service has
 	 * none. Returns 0, or -EACCES with a sentence. */
 	int (*credentials)(const void *config, struct dialect_credentials **out, struct buf *error);
+
+	/* A number that changes when what credentials() reads has changed; 0: that never does. May
+	 * block, as credentials() may. NULL: as one that returns 0. */
+	uint64_t (*credentials_stamp)(const void *config);
 
 	/* Fills an initialised request: method, URL on this endpoint, headers (no User-Agent,
 	 * Host or Content-Length). Returns 0, -EINVAL for what the service cannot express,

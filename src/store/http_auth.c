@@ -1,7 +1,10 @@
 /* http_auth.c - the credentials and the region that all operations of a store share.
  *
- * Reading credentials may block on files, so a thread of its own does it; operations that
- * need fresh ones wait in a list, and one reading serves them all. */
+ * Reading credentials may block on files, so a thread of its own does it. It reads them when
+ * the service has refused the ones that we have or their time is nearly over; and, since
+ * whoever rotates keys writes the new ones before the old ones end, when what they are read
+ * from has changed, for which an operation now and then asks it to look. Operations that need
+ * fresh ones wait in a list, and one reading serves them all. */
 #include "src/store/http_store.h"
 
 #include <errno.h>
@@ -13,36 +16,66 @@
 
 /* Fresh ones are read this long before the old ones expire, so that no request waits. */
 #define RENEW_BEFORE_NS (int64_t)(60 * NS_PER_SECOND)
-/* Files that hold nothing newer yet are not read for every request. */
-#define RENEW_PAUSE_NS (5 * NS_PER_SECOND)
+/* What holds nothing newer yet is not looked at for every request. */
+#define LOOK_PAUSE_NS (5 * NS_PER_SECOND)
 
-static void read_credentials(struct dispatch_task *task)
+static uint64_t stamp_of(struct http_store *hs)
 {
-	struct http_store *hs = container_of(task, struct http_store, auth_task);
+	return hs->dialect->credentials_stamp ?
+	               hs->dialect->credentials_stamp(hs->source.config) : 0;
+}
+
+/* Reads once. The stamp is older than what is read, so no change is missed. */
+static void read_once(struct http_store *hs, uint64_t stamp)
+{
 	struct dialect_credentials *fresh = NULL, *old = NULL;
-	struct list waiters = LIST_INIT(waiters);
 	struct buf error = BUF_INIT;
-	struct http_op *h, *next;
 	int r = hs->dialect->credentials(hs->source.config, &fresh, &error);
 
 	pthread_mutex_lock(&hs->lock);
+	hs->auth_stamp = stamp;
 	if (!r) {
 		old = hs->credentials;
 		hs->credentials = fresh;
 	}
-	hs->auth_reading = false;
-	list_splice(&waiters, &hs->auth_waiters);
 	pthread_mutex_unlock(&hs->lock);
-
-	dialect_credentials_unref(old);
 	if (r)
 		log_warn(LOG_STORE, "%s: credentials could not be read again: %s", hs->source.display,
 		         error.data);
+	else
+		log_info(LOG_STORE, "%s: credentials were read again", hs->source.display);
+	dialect_credentials_unref(old);
+	buf_release(&error);
+}
+
+static void look(struct dispatch_task *task)
+{
+	struct http_store *hs = container_of(task, struct http_store, auth_task);
+	struct list waiters = LIST_INIT(waiters);
+	struct http_op *h, *next;
+	bool again;
+
+	do {
+		uint64_t stamp = stamp_of(hs);
+		bool read;
+
+		pthread_mutex_lock(&hs->lock);
+		read = hs->auth_must || stamp != hs->auth_stamp;
+		hs->auth_must = false;
+		pthread_mutex_unlock(&hs->lock);
+		if (read)
+			read_once(hs, stamp);
+		pthread_mutex_lock(&hs->lock);
+		again = hs->auth_must;
+		hs->auth_reading = again;
+		if (!again)
+			list_splice(&waiters, &hs->auth_waiters);
+		pthread_mutex_unlock(&hs->lock);
+	} while (again);
 	list_for_each_safe(h, next, &waiters, link) {
 		list_remove(&h->link);
 		http_op_authorized(h);
 	}
-	buf_release(&error);
 }
 
 int http_auth_open(struct http_store *hs, struct buf *error)
@@ -51,6 +84,7 @@ int http_auth_open(struct http_store *hs, struct buf *error)
 
 	if (!hs->dialect->credentials)
 		return 0;
+	hs->auth_stamp = stamp_of(hs);
 	r = hs->dialect->credentials(hs->source.config, &hs->credentials, error);
 	return r ? r : dispatch_create("credentials", &hs->dispatch);
 }
@@ -64,12 +98,12 @@ void http_auth_close(struct http_store *hs)
 }
 
 /* With the lock held: whether the caller must post the task when it has let the lock go. */
-static bool must_read(struct http_store *hs)
+static bool must_post(struct http_store *hs)
 {
 	bool idle = !hs->auth_reading;
 
 	hs->auth_reading = true;
-	hs->auth_task.run = read_credentials;
+	hs->auth_task.run = look;
 	return idle;
 }
 
@@ -77,7 +111,7 @@ static int take(struct http_op *h, bool refused)
 {
 	struct http_store *hs = h->hs;
 	uint64_t now = clock_monotonic(hs->store.clock);
-	bool post = false, wait = false;
+	bool post = false, wait, ending;
 	int64_t left = INT64_MAX;
 
 	pthread_mutex_lock(&hs->lock);
@@ -91,9 +125,11 @@ static int take(struct http_op *h, bool refused)
 	else
 		wait = left <= 0 && !h->auth_again;
 	h->auth_again = h->auth_again || refused || wait;
-	if (wait || (left < RENEW_BEFORE_NS && now >= hs->auth_renew_ns)) {
-		post = must_read(hs);
-		hs->auth_renew_ns = now + RENEW_PAUSE_NS;
+	ending = left < RENEW_BEFORE_NS;
+	if (wait || (now >= hs->auth_look_ns && (ending || hs->auth_stamp))) {
+		hs->auth_must = hs->auth_must || wait || ending;
+		post = must_post(hs);
+		hs->auth_look_ns = now + LOOK_PAUSE_NS;
 	}
 	if (wait) {
 		pthread_mutex_lock(&h->lock);

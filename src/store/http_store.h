@@ -41,7 +41,9 @@ struct http_store {
 	uint64_t moved_until_ns;      /* monotonic: for how long that is believed */
 	struct list auth_waiters;     /* struct http_op, waiting for the credentials */
 	bool auth_reading;            /* auth_task is posted or runs */
-	uint64_t auth_renew_ns;       /* monotonic: not read again before, unless refused */
+	bool auth_must;               /* it shall read, whether anything has changed or not */
+	uint64_t auth_stamp;          /* of what was read last; 0: nothing there can change */
+	uint64_t auth_look_ns;        /* monotonic: not looked for fresh ones before, unless refused */
 	struct dispatch_task auth_task;
 	struct {
 		uint64_t hash;        /* of what was said; 0: nothing */

@@ -234,6 +234,13 @@ static int s3_credentials(const void *config, struct dialect_credentials **out, 
 	return result;
 }
 
+static uint64_t s3_credentials_stamp(const void *config)
+{
+	const struct s3_config *c = config;
+
+	return c->no_sign ? 0 : credentials_stamp(c->profile);
+}
+
 /* ---- answers ---- */
 
 /* The two names that AWS's support asks for, as "REQUEST-ID ID-2", in whatever order they
@@ -298,6 +305,7 @@ const struct dialect dialect_s3 = {
         .release = s3_release,
         .endpoint = s3_endpoint,
         .credentials = s3_credentials,
+        .credentials_stamp = s3_credentials_stamp,
         .build = s3_build,
         .sign = s3_sign,
         .trusts = s3_trusts,

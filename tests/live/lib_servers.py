@@ -150,6 +150,11 @@ class Ceph(Server):
                   self.env["AWS_ACCESS_KEY_ID"], self.env["AWS_SECRET_ACCESS_KEY"],
                   self.env["S3_CA"] if tls else None)
 
+    def admin(self, *arguments):
+        """radosgw-admin: what no S3 request can do."""
+        return run(["radosgw-admin", *arguments],
+                   env={**os.environ, "CEPH_CONF": self.env["CEPH_CONF"]}).stdout
+
 
 class VersityGW(Server):
     def __init__(self):

@@ -263,6 +263,35 @@ START_TEST(understands_the_files)
 }
 END_TEST
 
+/* What is rotated is noticed without reading it. */
+START_TEST(a_stamp_changes_with_the_files)
+{
+	uint64_t none = credentials_stamp(NULL), first, second;
+	char *path = xasprintf("%s/.aws/credentials", home), *other = xasprintf("%s.new", path);
+
+	write_file("credentials", "[default]\naws_access_key_id = A\naws_secret_access_key = B\n");
+	first = credentials_stamp(NULL);
+	ck_assert_uint_ne(none, 0);
+	ck_assert_uint_ne(first, none);
+	ck_assert_uint_eq(first, credentials_stamp(NULL));
+	/* Another file of the same name and size. */
+	ck_assert_int_eq(rename(path, other), 0);
+	write_file("credentials", "[default]\naws_access_key_id = C\naws_secret_access_key = D\n");
+	second = credentials_stamp(NULL);
+	ck_assert_uint_ne(second, first);
+	write_file("config", "[default]\n");
+	ck_assert_uint_ne(credentials_stamp(NULL), second);
+	/* The environment's stay as they are, and only an option's profile goes before them. */
+	setenv("AWS_ACCESS_KEY_ID", "E", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "F", 1);
+	ck_assert_uint_eq(credentials_stamp(NULL), 0);
+	ck_assert_uint_ne(credentials_stamp("other"), 0);
+	remove(other);
+	free(other);
+	free(path);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("credentials");
@@ -277,6 +306,7 @@ int main(void)
 	tcase_add_test(chain, keys_of_two_files_are_not_mixed);
 	tcase_add_test(chain, what_is_missing_is_said);
 	tcase_add_test(chain, files_are_read_again);
+	tcase_add_test(chain, a_stamp_changes_with_the_files);
 	tcase_add_test(chain, files_can_be_named);
 	tcase_add_test(chain, settings_have_an_order);
 	tcase_add_test(chain, a_wanted_profile_must_exist);

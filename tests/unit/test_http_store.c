@@ -81,6 +81,14 @@ static int toy_credentials(const void *config, struct dialect_credentials **out,
 	return 0;
 }
 
+/* What toy's credentials come from; 0: it never changes. */
+static _Atomic uint64_t toy_stamp;
+
+static uint64_t toy_credentials_stamp(const void *config)
+{
+	return atomic_load(&toy_stamp);
+}
+
 static int toy_build(const void *config, const struct dialect_call *call, const char *endpoint,
                      struct dialect_request *r)
 {
@@ -147,6 +155,7 @@ static const struct dialect toy_dialect = {
 	.release = toy_release,
 	.endpoint = toy_endpoint,
 	.credentials = toy_credentials,
+	.credentials_stamp = toy_credentials_stamp,
 	.build = toy_build,
 	.sign = toy_sign,
 	.trusts = toy_trusts,
@@ -851,6 +860,33 @@ START_TEST(credentials_are_read_before_they_expire)
 }
 END_TEST
 
+/* Nobody has refused the old ones: what they came from has changed. Who notices does not wait. */
+START_TEST(changed_credentials_are_read)
+{
+	static const struct http_step steps[] = {{OK_LIST}};
+	bool fresh = false;
+
+	atomic_store(&toy_stamp, 1);
+	setup(&toy_dialect, "", 2000, 1000);
+	atomic_store(&toy_stamp, 2);
+	http_server_script(server, steps, 1);
+	for (int i = 0; i < 200 && !fresh; i++) {
+		ck_assert_int_eq(list(NULL), 0);
+		store_list_release(&listed);
+		fresh = strstr(http_server_request(server, http_server_count(server) - 1),
+		               "Authorization: key-1\r\n");
+		usleep(5000);
+	}
+	ck_assert(fresh);
+	/* Nothing new, or not yet looked for again. */
+	ck_assert_int_eq(list(NULL), 0);
+	store_list_release(&listed);
+	ck_assert_uint_eq(atomic_load(&toy_config->read), 2);
+	atomic_store(&toy_stamp, 0);
+	teardown();
+}
+END_TEST
+
 START_TEST(the_region_is_learnt_once)
 {
 	static const struct http_step steps[] = {
@@ -1002,6 +1038,7 @@ int main(void)
 	tcase_add_test(tc, expired_credentials_are_read_again);
 	tcase_add_test(tc, expired_twice_is_denied);
 	tcase_add_test(tc, credentials_are_read_before_they_expire);
+	tcase_add_test(tc, changed_credentials_are_read);
 	tcase_add_test(tc, the_region_is_learnt_once);
 	tcase_add_test(tc, wrong_regions_end);
 	tcase_add_test(tc, asking_otherwise_ends);
