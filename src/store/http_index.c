@@ -172,14 +172,59 @@ int http_index_parse_dav(const struct http_index *index, const char *body, size_
 	return r || m.error || !m.is_multistatus ? -EBADMSG : 0;
 }
 
-/* ---- nginx's JSON ---- */
+/* ---- nginx's JSON ----
+ *
+ * nginx writes the bytes of file names as they are, and names need not be UTF-8. JSON must be,
+ * so that one such name would cost all the others. Its structure is ASCII, though: an index
+ * that is not UTF-8 is read as Latin-1, where each byte is a character, and the characters of
+ * its names are bytes again. */
 
-static int add_json_entry(const struct http_index *index, const json_t *entry)
+static void add_latin1_as_utf8(struct buf *out, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c >= 0x80)
+			buf_addc(out, (char)(0xc0 | c >> 6));
+		buf_addc(out, (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c));
+	}
+}
+
+/* What Latin-1 does not have was escaped, and is UTF-8 then. */
+static void add_utf8_as_latin1(struct buf *out, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == 0xc2 || c == 0xc3)
+			c = (unsigned char)((c & 3) << 6 | (s[++i] & 0x3f));
+		buf_addc(out, (char)c);
+	}
+}
+
+/* *latin1: names are characters that stand for bytes. NULL: no JSON. */
+static json_t *load_json(const char *body, size_t n, bool *latin1)
+{
+	json_t *root = json_loadb(body, n, JSON_ALLOW_NUL, NULL);
+	struct buf text = BUF_INIT;
+
+	*latin1 = !root;
+	if (*latin1) {
+		add_latin1_as_utf8(&text, body, n);
+		root = json_loadb(text.data, text.length, JSON_ALLOW_NUL, NULL);
+		buf_release(&text);
+	}
+	return root;
+}
+
+static int add_json_entry(const struct http_index *index, const json_t *entry, bool latin1)
 {
 	const json_t *name = json_object_get(entry, "name"), *size = json_object_get(entry, "size");
 	const char *type = json_string_value(json_object_get(entry, "type"));
 	const char *mtime = json_string_value(json_object_get(entry, "mtime"));
 	struct store_attr attr = {.size_unknown = true};
+	struct buf bytes = BUF_INIT;
+	int r;
 
 	if (!json_is_string(name) || !type)
 		return -EBADMSG;
@@ -192,17 +237,24 @@ static int add_json_entry(const struct http_index *index, const json_t *entry)
 	}
 	if (mtime)
 		attr.mtime_ns = dialect_parse_date(mtime, strlen(mtime));
-	return add_child(index, json_string_value(name), json_string_length(name), *type == 'd', &attr);
+	if (!latin1)
+		return add_child(index, json_string_value(name), json_string_length(name), *type == 'd',
+		                 &attr);
+	add_utf8_as_latin1(&bytes, json_string_value(name), json_string_length(name));
+	r = add_child(index, bytes.data, bytes.length, *type == 'd', &attr);
+	buf_release(&bytes);
+	return r;
 }
 
 int http_index_parse_json(const struct http_index *index, const char *body, size_t n)
 {
-	json_t *root = json_loadb(body, n, JSON_ALLOW_NUL, NULL);
+	bool latin1;
+	json_t *root = load_json(body, n, &latin1);
 	size_t count = json_array_size(root);
 	int r = json_is_array(root) ? 0 : -EBADMSG;
 
 	for (size_t i = 0; !r && i < count; i++)
-		r = add_json_entry(index, json_array_get(root, i));
+		r = add_json_entry(index, json_array_get(root, i), latin1);
 	json_decref(root);
 	return r;
 }

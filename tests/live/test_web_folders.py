@@ -12,7 +12,7 @@ from lib_proc import run
 
 NAMES = ["plain.txt", "with blank", "100%", "a&b", "a?b", "a#b", "a+b", "a;b=c", "a:b", "'quoted'",
          "brackets[1]", "<tag>", "tilde~", "ünïcode", "日本語", "dot.", "-dash", "a\\b",
-         "percent%20name", "x" * 200]
+         "percent%20name", "x" * 200, "tab\there", "new\nline", "\x01"]
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +87,22 @@ def test_nothing_is_written(folder):
     with pytest.raises(OSError) as error:
         folder.path("new").write_bytes(b"x")
     assert error.value.errno == errno.EROFS
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_m1_names_need_not_be_utf8(nginx, mount, way):
+    """Every byte that a name may hold, in names that are no UTF-8, beside one that is."""
+    top = nginx.root / "dav" / "bytes"
+    if not top.exists():
+        top.mkdir()
+        for value in range(1, 256):
+            if value != ord("/"):
+                (top / os.fsdecode(b"%03d-\xff" % value + bytes([value]))).write_bytes(b"%d" % value)
+        for name in (b"\xe9", b"\xc3\xa9", b"\xed\xa0\x80", b"\xc2\x80", b"\xc3"):
+            (top / os.fsdecode(name)).write_bytes(name)
+    here = mount(f"{nginx.endpoint}/{WAYS[way]}/bytes/")
+    assert sorted(os.listdir(os.fsencode(here.directory))) == sorted(os.listdir(os.fsencode(top)))
+    run(["diff", "-r", here.directory, top], timeout=60)
 
 
 def test_costs(nginx, tree, mount):

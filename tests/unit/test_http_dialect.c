@@ -37,7 +37,7 @@ END_TEST
 START_TEST(urls_that_are_none)
 {
 	static const char *const bad[] = {"", "http:", "http://", "ftp://h/", "http://h:port/", "http://[::1/",
-	                                  "http://h:123456/", "http://h/a b", "http://h/\n", "http://:80/",
+	                                  "http://h:123456/", "http://h:65536/", "http://h/a b", "http://h/\n", "http://:80/",
 	                                  "http://[::1]x/", "//h/", "http://a@/"};
 	struct url u;
 
@@ -331,10 +331,27 @@ START_TEST(json_of_nginx)
 }
 END_TEST
 
+/* M1: names that are no UTF-8 are names, and cost no other name its own. */
+START_TEST(json_of_bytes)
+{
+	ck_assert_int_eq(parse(http_index_parse_json,
+	                       "[{\"name\":\"\xff\xc3\",\"type\":\"file\",\"size\":1},"
+	                       "{\"name\":\"f\xc3\xa9\",\"type\":\"file\",\"size\":2},"
+	                       "{\"name\":\"\xc2\x80\\u0001\\u65e5\",\"type\":\"file\",\"size\":3},"
+	                       "{\"name\":\"\xed\xa0\x80\",\"type\":\"directory\"}]"), 0);
+	ck_assert_uint_eq(listed.entry_count, 4);
+	ck_assert_uint_eq(entry("d/\xff\xc3")->attr.size, 1);
+	ck_assert_uint_eq(entry("d/f\xc3\xa9")->attr.size, 2);
+	ck_assert_uint_eq(entry("d/\xc2\x80\x01\xe6\x97\xa5")->attr.size, 3);
+	ck_assert(entry("d/\xed\xa0\x80/")->attr.is_prefix);
+	store_list_release(&listed);
+}
+END_TEST
+
 START_TEST(json_that_is_no_index)
 {
 	static const char *const bad[] = {"", "{}", "[1]", "[{}]", "[{\"name\":1,\"type\":\"file\"}]", "[{\"name\":\"x\"",
-	                                  "[{\"name\":\"x\"}]"};
+	                                  "[{\"name\":\"x\"}]", "\xff", "[{\"name\":\"\xff\"}]"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		ck_assert_msg(parse(http_index_parse_json, bad[i]) == -EBADMSG, "%s", bad[i]);
@@ -577,6 +594,7 @@ int main(void)
 	tcase_add_test(tc, html_that_leads_elsewhere);
 	tcase_add_test(tc, html_without_an_end);
 	tcase_add_test(tc, json_of_nginx);
+	tcase_add_test(tc, json_of_bytes);
 	tcase_add_test(tc, json_that_is_no_index);
 	tcase_add_test(tc, dav_multistatus);
 	tcase_add_test(tc, dav_that_is_hostile);
