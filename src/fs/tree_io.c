@@ -121,6 +121,16 @@ static void release_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 /* ---- reading and writing ---- */
 
+/* How much of a read lies inside the file. A reply that is spliced does not say. */
+static int64_t bytes_inside(int fd, off_t offset, size_t size)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) || offset >= st.st_size)
+		return 0;
+	return (int64_t)MIN(size, (uint64_t)(st.st_size - offset));
+}
+
 static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct tree_handle *h = handle_of(req, fi);
@@ -135,7 +145,7 @@ static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 		from.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
 		from.buf[0].fd = h->fd;
 		from.buf[0].pos = offset;
-		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, (int64_t)size);
+		stats_add(fs_of(req)->c.stats, STAT_READ_BYTES, bytes_inside(h->fd, offset, size));
 		fuse_reply_data(req, &from, 0);
 		tree_close(h);
 		return;

@@ -52,6 +52,19 @@ def pwrite(path, data, offset):
         os.close(fd)
 
 
+def test_r1_only_bytes_that_are_there_are_counted(local):
+    """The kernel asks for whole pages, also for those that reach beyond the end."""
+    path = local.dir / "value"
+    path.write_bytes(bytes(10_001))
+    with open(path, "rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        before = local.mount.stats()
+        assert len(file.readall()) == 10_001
+        assert os.pread(file.fileno(), 4096, 20_000) == b""
+        assert (local.mount.stats() - before).read_bytes == 10_001
+
+
 def test_w1_a_range_write_changes_its_bytes_only(local):
     value = random.Random(1).randbytes(32 << 20)
     path = local.dir / "value"
