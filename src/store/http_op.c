@@ -61,6 +61,7 @@ struct http_op *http_op_create(struct http_store *hs, struct store_op *op, enum 
 	dialect_request_init(&h->request);
 	buf_init(&h->body);
 	buf_init(&h->redirect);
+	buf_init(&h->before);
 	list_page_init(&h->page);
 	h->deadline_ns = op->started_ns + hs->retry_timeout_ns;
 	op->state = h;
@@ -74,6 +75,7 @@ static void http_op_destroy(struct http_op *h)
 	free(h->region);
 	buf_release(&h->body);
 	buf_release(&h->redirect);
+	buf_release(&h->before);
 	list_page_release(&h->page);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
@@ -284,8 +286,11 @@ static void retry_now(struct net_timer *t)
 		go_on(h, false);
 }
 
-static void retry_later(struct http_op *h, uint64_t delay_ns)
+static void retry_later(struct http_op *h, int result, uint64_t delay_ns)
 {
+	buf_reset(&h->before);
+	http_report_sentence(h, result, &h->before);
+	h->before_result = result;
 	/* Where a redirect led may be what fails. */
 	buf_reset(&h->redirect);
 	h->redirects = 0;
@@ -408,6 +413,14 @@ static bool may_retry(struct http_op *h, uint64_t *delay)
 	return retry_decide(&q, delay);
 }
 
+/* The last attempt has only what time the others left. When that was over before there was any
+ * answer, the one before says more. */
+static bool is_cut_short(struct http_op *h)
+{
+	return h->net.error == -ETIMEDOUT && !h->net.status && h->before.length > 0 &&
+	       now_of(h) >= h->deadline_ns;
+}
+
 static void on_done(struct net_request *r)
 {
 	struct http_op *h = op_of(r);
@@ -428,6 +441,9 @@ static void on_done(struct net_request *r)
 		next = HTTP_AT_ONCE;
 	if (next == HTTP_LATER && !may_retry(h, &delay)) {
 		h->op->exhausted = h->retry == RETRY_ALWAYS;
+		h->cut_short = is_cut_short(h);
+		if (h->cut_short)
+			result = h->before_result;
 		next = HTTP_FAIL;
 	}
 	release_endpoint(h, next == HTTP_LATER || result == -EIO || result == -ETIMEDOUT);
@@ -441,7 +457,7 @@ static void on_done(struct net_request *r)
 		finish(h, result);
 		break;
 	case HTTP_LATER:
-		retry_later(h, delay);
+		retry_later(h, result, delay);
 		break;
 	case HTTP_AT_ONCE:
 	case HTTP_RENEW:

@@ -254,15 +254,23 @@ static bool is_news(struct http_store *hs, const struct http_op *h, int error)
 	return true;
 }
 
+void http_report_sentence(const struct http_op *h, int error, struct buf *out)
+{
+	add_sentence(out, h, error);
+	if (h->answer.request_id[0])
+		buf_addf(out, " (request ID %s)", h->answer.request_id);
+}
+
 void http_report_failure(struct http_op *h, int error)
 {
 	struct buf s = BUF_INIT;
 
 	if (error == -ECANCELED)
 		return;
-	add_sentence(&s, h, error);
-	if (h->answer.request_id[0])
-		buf_addf(&s, " (request ID %s)", h->answer.request_id);
+	if (h->cut_short)
+		buf_add(&s, h->before.data, h->before.length);
+	else
+		http_report_sentence(h, error, &s);
 	if (h->attempts > 1)
 		buf_addf(&s, " (attempt %u)", h->attempts);
 	snprintf(h->op->error, sizeof(h->op->error), "%s", s.data);

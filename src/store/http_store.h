@@ -101,6 +101,9 @@ struct http_op {
 	size_t told;                  /* value of filled that is final: progress() may know it */
 	unsigned attempts, redirects, regions, again;
 	bool auth_again;              /* credentials were read anew for this operation */
+	struct buf before;            /* the sentence on the attempt before this one; "" none */
+	int before_result;            /* and its error */
+	bool cut_short;               /* this one's time was over before it could tell as much */
 	bool probing;                 /* a mount's first question */
 	/* Of this attempt's answer. */
 	bool checked;
@@ -171,6 +174,8 @@ void http_auth_learn_region(struct http_store *hs, const char *region);
 void http_report_arrived(struct http_op *h);
 /* An attempt has ended: statistics and the operation log. One that we cancelled is no error. */
 void http_report_attempt(struct http_op *h, bool retried, bool failed);
+/* Adds the sentence on the attempt that has just failed, with the request's ID. */
+void http_report_sentence(const struct http_op *h, int error, struct buf *out);
 /* The sentence of a final failure goes to op->error and, once, to the log. */
 void http_report_failure(struct http_op *h, int error);
 
