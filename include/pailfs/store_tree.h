@@ -8,8 +8,7 @@
  *	              which is one *version* of a value and carries validators: here the backing
  *	              is the truth and nothing is pinned (R2).
  *	tree_handle   an open value. Where it has a descriptor (fd >= 0), plain I/O on that
- *	              descriptor is the I/O of the handle, so the file system splices from it
- *	              and to it and no copy or thread hop lies between.
+ *	              descriptor is the I/O of the handle, so the file system may splice from it.
  *	tree_dir      an open directory.
  *
  * Names are single components: 1 to 255 bytes, no '/', not "." or "..": -EINVAL otherwise, and

@@ -59,9 +59,10 @@ FRONT(create, CREATE,
       (req, ino, name, mode, fi))
 FRONT(read, READ, (fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi),
       (req, ino, size, offset, fi))
-FRONT(write_buf, WRITE,
-      (fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t offset, struct fuse_file_info *fi),
-      (req, ino, in, offset, fi))
+FRONT(write, WRITE,
+      (fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+       struct fuse_file_info *fi),
+      (req, ino, data, size, offset, fi))
 FRONT(flush, FLUSH, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
 FRONT(fsync, FSYNC, (fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi),
       (req, ino, datasync, fi))
@@ -167,7 +168,7 @@ const struct fuse_lowlevel_ops fs_front_ops = {
         .open = front_open,
         .create = front_create,
         .read = front_read,
-        .write_buf = front_write_buf,
+        .write = front_write,
         .flush = front_flush,
         .fsync = front_fsync,
         .release = front_release,

@@ -56,7 +56,7 @@ struct tree_state {
 	struct slots handles;       /* handle_lock; of tree_handle and tree_dir */
 	void *buffers[TREE_BUFFERS]; /* handle_lock; TREE_REQUEST bytes each, not in use now */
 	unsigned spare_buffers;     /* handle_lock */
-	size_t request;             /* bytes that one request carries at most */
+	size_t splice;              /* bytes that one reply may be spliced with at most */
 };
 
 static inline struct tree_state *tree_of(fuse_req_t req)

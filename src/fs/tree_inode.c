@@ -51,10 +51,11 @@ static void inode_free(struct inode *n)
 	free(n);
 }
 
-/* What libfuse can splice in one piece. It gives a pipe room for a request and its header; a
- * pipe beyond the system's limit takes CAP_SYS_RESOURCE, and without it libfuse copies
- * through memory that it maps and unmaps each time: three times the CPU. */
-static size_t pipe_request(void)
+/* What libfuse can splice in one piece. Its pipe has room for a reply and its header; a pipe
+ * beyond the system's limit takes CAP_SYS_RESOURCE, and without it libfuse copies through
+ * memory that it maps and unmaps each time: three times the CPU. The kernel's readahead keeps
+ * to this size; a longer read goes through a buffer of ours. */
+static size_t splice_limit(void)
 {
 	const int room = (int)TREE_REQUEST * 2;
 	int ends[2], got;
@@ -76,8 +77,8 @@ int tree_state_create(struct fs *fs)
 	int r;
 
 	t->tree = store_tree(fs->c.store);
-	t->request = t->tree->descriptors ? pipe_request() : TREE_REQUEST;
-	fs->readahead_kib = (unsigned)(t->request >> 10);
+	t->splice = t->tree->descriptors ? splice_limit() : TREE_REQUEST;
+	fs->readahead_kib = (unsigned)(t->splice >> 10);
 	root = t->tree->root;
 	r = tree_getattr(root, &st);
 	if (r) {
