@@ -289,7 +289,31 @@ class PassthroughWriteback(Passthrough):
     options = ("-o", "writeback")
 
 
+class PassthroughHP(Over):
+    """libfuse's passthrough_hp ($LIBFUSE_SOURCE): trusts its caches for a day, and writes back."""
+    options = ()
+    # Not in libfuse3-dev, as the C examples are: this is the tree of libfuse's sources.
+    SOURCE = Path(os.environ.get("LIBFUSE_SOURCE", "libfuse")) / "example" / "passthrough_hp.cc"
+    # What libfuse's own build finds on Linux and its examples look at.
+    FOUND = ("-DHAVE_SETXATTR", "-DHAVE_UTIMENSAT", "-DHAVE_POSIX_FALLOCATE",
+             "-DHAVE_COPY_FILE_RANGE")
+
+    @classmethod
+    def missing(cls):
+        return [] if cls.SOURCE.exists() else [f"{cls.SOURCE} (LIBFUSE_SOURCE names the tree)"]
+
+    def command(self, directory):
+        return [self.context.example(self.SOURCE, self.FOUND), "--foreground", *self.options,
+                str(self.backing), directory]
+
+
+class PassthroughHPNoCache(PassthroughHP):
+    """The same without caches: it asks the backing each time, and writes through."""
+    options = ("--nocache",)
+
+
 SYSTEMS = {"pailfs": Pailfs, "curl": Curl, "curl8": Curl8, "nullfs": NullFS, "s3fs": S3FS,
            "rclone": Rclone, "bare": Directory, "pailfs-file": PailfsFile,
            "pailfs-direct": PailfsDirect, "passthrough": Passthrough,
-           "passthrough-wb": PassthroughWriteback, "bindfs": Bindfs}
+           "passthrough-wb": PassthroughWriteback, "passthrough-hp": PassthroughHP,
+           "passthrough-hp-nocache": PassthroughHPNoCache, "bindfs": Bindfs}
