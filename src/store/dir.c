@@ -222,7 +222,7 @@ static int dir_setattr(struct tree_object *base, const struct tree_change *chang
 	struct proc_path p;
 
 	if (change->what & TREE_SET_SIZE)
-		r = handle ? handle->ops->truncate(handle, change->size) : dir_truncate(o, -1, change->size);
+		r = dir_truncate(o, handle ? dir_tree(base)->handle_fd(handle) : -1, change->size);
 	if (!r && (change->what & (TREE_SET_UID | TREE_SET_GID)))
 		r = result(fchownat(o->fd, "", change->what & TREE_SET_UID ? change->uid : (uid_t)-1,
 		                    change->what & TREE_SET_GID ? change->gid : (gid_t)-1,
@@ -400,6 +400,7 @@ int dir_tree_init(struct dir_tree *t, const char *path, bool read_only, struct b
 		.base = {.ops = &dir_tree_ops, .name = "dir", .descriptors = true},
 		.assume = dir_identity_possible(),
 		.handle_make = dir_handle_make,
+		.handle_fd = dir_handle_fd,
 	};
 	t->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (t->proc_fd < 0) {

@@ -31,6 +31,8 @@ struct dir_tree {
 	void (*fini)(struct dir_tree *t); /* NULL: nothing more to do */
 	/* Makes the handle that owns fd and holds o; closes fd when it fails. */
 	int (*handle_make)(struct dir_object *o, int fd, int flags, struct tree_handle **out);
+	/* The handle's own descriptor that goes through the page cache. */
+	int (*handle_fd)(struct tree_handle *h);
 };
 
 static inline struct dir_object *dir_object(struct tree_object *o)
@@ -53,6 +55,7 @@ extern const struct tree_handle_ops dir_handle_ops;
 /* Opens an object anew, through /proc/self/fd; returns the descriptor or -errno. */
 int dir_reopen(struct dir_object *o, int flags);
 int dir_handle_make(struct dir_object *o, int fd, int flags, struct tree_handle **out);
+int dir_handle_fd(struct tree_handle *h);
 /* Through fd, or a descriptor of its own when that is -1. */
 int dir_truncate(struct dir_object *o, int fd, off_t size);
 /* The object behind an open descriptor; fills st. */

@@ -47,6 +47,11 @@ int dir_handle_make(struct dir_object *o, int fd, int flags, struct tree_handle 
 	return 0;
 }
 
+int dir_handle_fd(struct tree_handle *h)
+{
+	return h->fd;
+}
+
 int dir_open(struct tree_object *base, int flags, struct tree_handle **out)
 {
 	struct dir_object *o = dir_object(base);
@@ -95,11 +100,6 @@ int dir_truncate(struct dir_object *o, int fd, off_t size)
 	if (own_fd >= 0)
 		close(own_fd);
 	return r;
-}
-
-static int dir_handle_truncate(struct tree_handle *h, off_t size)
-{
-	return dir_truncate(dir_object(h->object), h->fd, size);
 }
 
 /* ---- reading and writing ---- */
@@ -209,7 +209,6 @@ const struct tree_handle_ops dir_handle_ops = {
 	.write = dir_write,
 	.append = dir_append,
 	.set_range = dir_set_range,
-	.truncate = dir_handle_truncate,
 	.fsync = dir_fsync,
 	.close = dir_close,
 	.flush = dir_flush,

@@ -202,6 +202,11 @@ static int direct_handle_make(struct dir_object *o, int fd, int flags, struct tr
 	return 0;
 }
 
+static int direct_handle_fd(struct tree_handle *h)
+{
+	return direct_handle(h)->buffered;
+}
+
 static void direct_close(struct tree_handle *base)
 {
 	struct direct_handle *h = direct_handle(base);
@@ -408,14 +413,9 @@ static int direct_set_range(struct tree_handle *base, off_t offset, const void *
 	return (int)r;
 }
 
-static int direct_truncate(struct tree_handle *base, off_t size)
-{
-	return dir_truncate(dir_object(base->object), direct_handle(base)->buffered, size);
-}
-
 static int direct_fsync(struct tree_handle *base, bool data_only)
 {
-	int fd = direct_handle(base)->buffered;
+	int fd = direct_handle_fd(base);
 
 	return result(data_only ? fdatasync(fd) : fsync(fd));
 }
@@ -458,7 +458,6 @@ static const struct tree_handle_ops direct_handle_ops = {
 	.write = direct_write,
 	.append = direct_append,
 	.set_range = direct_set_range,
-	.truncate = direct_truncate,
 	.fsync = direct_fsync,
 	.close = direct_close,
 	.fallocate = direct_fallocate,
@@ -534,6 +533,7 @@ int direct_tree_create(const char *path, bool read_only, struct store_tree **out
 	t->dir.base.name = "direct";
 	t->dir.base.descriptors = false;
 	t->dir.handle_make = direct_handle_make;
+	t->dir.handle_fd = direct_handle_fd;
 	t->dir.fini = direct_fini;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->changed, NULL);
