@@ -106,13 +106,11 @@ int tree_walk(struct store_tree *t, const char *path, struct tree_object **out, 
  * opens. An existing value is opened unless O_EXCL is set. */
 int tree_create(struct tree_object *dir, const char *name, int flags, mode_t mode,
                 const struct tree_caller *caller, struct tree_handle **handle, struct stat *st);
-/* mode has the type of the node: S_IFREG, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK. */
-int tree_mknod(struct tree_object *dir, const char *name, mode_t mode, dev_t device,
-               const struct tree_caller *caller, struct tree_object **out, struct stat *st);
-int tree_mkdir(struct tree_object *dir, const char *name, mode_t mode,
-               const struct tree_caller *caller, struct tree_object **out, struct stat *st);
-int tree_symlink(struct tree_object *dir, const char *name, const char *target,
-                 const struct tree_caller *caller, struct tree_object **out, struct stat *st);
+/* Makes a node without opening it. mode has its type: S_IFDIR, S_IFLNK, S_IFREG (also when there
+ * is none), S_IFIFO, S_IFSOCK, and with `device` S_IFCHR and S_IFBLK. target: of a link, else
+ * NULL. */
+int tree_make(struct tree_object *dir, const char *name, mode_t mode, dev_t device, const char *target,
+              const struct tree_caller *caller, struct tree_object **out, struct stat *st);
 int tree_link(struct tree_object *o, struct tree_object *dir, const char *name, struct stat *st);
 int tree_unlink(struct tree_object *dir, const char *name);
 int tree_rmdir(struct tree_object *dir, const char *name);
@@ -204,7 +202,7 @@ struct store_tree_ops {
 	int (*lookup)(struct tree_object *dir, const char *name, struct tree_object **out, struct stat *st);
 	int (*create)(struct tree_object *dir, const char *name, int flags, mode_t mode,
 	              const struct tree_caller *caller, struct tree_handle **handle, struct stat *st);
-	/* Any type but a regular file's create-and-open; `target` for links, else NULL. */
+	/* mode has a type. */
 	int (*make)(struct tree_object *dir, const char *name, mode_t mode, dev_t device,
 	            const char *target, const struct tree_caller *caller,
 	            struct tree_object **out, struct stat *st);
@@ -235,7 +233,6 @@ struct tree_handle_ops {
 	ssize_t (*write)(struct tree_handle *h, const void *data, size_t n, off_t offset);
 	ssize_t (*append)(struct tree_handle *h, const void *data, size_t n);
 	int (*set_range)(struct tree_handle *h, off_t offset, const void *data, size_t n);
-	int (*truncate)(struct tree_handle *h, off_t size);
 	int (*fsync)(struct tree_handle *h, bool data_only);
 	void (*close)(struct tree_handle *h); /* frees the handle, lets go of its object */
 	/* Optional. */

@@ -187,7 +187,8 @@ void tree_statfs_op(fuse_req_t req, fuse_ino_t ino)
 
 /* ---- making and removing ---- */
 
-void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+static void make_node(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device,
+                      const char *target)
 {
 	scoped_object dir = object_of(req, parent);
 	struct tree_object *o = NULL;
@@ -198,38 +199,23 @@ void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	if (!dir)
 		return;
 	caller_init(&c, req);
-	r = tree_mknod(dir, name, mode, device, &c.base, &o, &st);
+	r = tree_make(dir, name, mode, device, target, &c.base, &o, &st);
 	reply_entry(req, r, o, &st, parent, name);
+}
+
+void tree_mknod_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	make_node(req, parent, name, mode, device, NULL);
 }
 
 void tree_mkdir_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-	scoped_object dir = object_of(req, parent);
-	struct tree_object *o = NULL;
-	struct caller c;
-	struct stat st;
-	int r;
-
-	if (!dir)
-		return;
-	caller_init(&c, req);
-	r = tree_mkdir(dir, name, mode, &c.base, &o, &st);
-	reply_entry(req, r, o, &st, parent, name);
+	make_node(req, parent, name, (mode & 07777) | S_IFDIR, 0, NULL);
 }
 
 void tree_symlink_op(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	scoped_object dir = object_of(req, parent);
-	struct tree_object *o = NULL;
-	struct caller c;
-	struct stat st;
-	int r;
-
-	if (!dir)
-		return;
-	caller_init(&c, req);
-	r = tree_symlink(dir, name, target, &c.base, &o, &st);
-	reply_entry(req, r, o, &st, parent, name);
+	make_node(req, parent, name, S_IFLNK, 0, target);
 }
 
 void tree_unlink_op(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -157,14 +157,8 @@ static int chaos_make(struct tree_object *dir, const char *name, mode_t mode, de
 	struct tree_object *inner;
 	int r = spared(dir, CHAOS_MAKE);
 
-	if (r)
-		return r;
-	if (S_ISDIR(mode))
-		r = tree_mkdir(inner_object(dir), name, mode, caller, &inner, st);
-	else if (S_ISLNK(mode))
-		r = tree_symlink(inner_object(dir), name, target, caller, &inner, st);
-	else
-		r = tree_mknod(inner_object(dir), name, mode, device, caller, &inner, st);
+	if (!r)
+		r = tree_make(inner_object(dir), name, mode, device, target, caller, &inner, st);
 	if (!r)
 		*out = object_make(chaos_tree(dir), inner);
 	return r;

@@ -123,8 +123,8 @@ int tree_create(struct tree_object *dir, const char *name, int flags, mode_t mod
 	return r ? r : dir->tree->ops->create(dir, name, flags, mode & 07777, caller, handle, st);
 }
 
-int tree_mknod(struct tree_object *dir, const char *name, mode_t mode, dev_t device,
-               const struct tree_caller *caller, struct tree_object **out, struct stat *st)
+int tree_make(struct tree_object *dir, const char *name, mode_t mode, dev_t device, const char *target,
+              const struct tree_caller *caller, struct tree_object **out, struct stat *st)
 {
 	int r = check_change(dir, name);
 
@@ -132,29 +132,14 @@ int tree_mknod(struct tree_object *dir, const char *name, mode_t mode, dev_t dev
 		return r;
 	if (!(mode & S_IFMT))
 		mode |= S_IFREG;
-	if (S_ISDIR(mode) || S_ISLNK(mode))
+	if (S_ISLNK(mode) != (target != NULL))
 		return -EINVAL;
-	return dir->tree->ops->make(dir, name, mode, device, NULL, caller, out, st);
-}
-
-int tree_mkdir(struct tree_object *dir, const char *name, mode_t mode,
-               const struct tree_caller *caller, struct tree_object **out, struct stat *st)
-{
-	int r = check_change(dir, name);
-
-	return r ? r : dir->tree->ops->make(dir, name, (mode & 07777) | S_IFDIR, 0, NULL, caller, out, st);
-}
-
-int tree_symlink(struct tree_object *dir, const char *name, const char *target,
-                 const struct tree_caller *caller, struct tree_object **out, struct stat *st)
-{
-	int r = check_change(dir, name);
-
-	if (r)
-		return r;
-	if (!dir->tree->ops->readlink)
-		return -EOPNOTSUPP;
-	return dir->tree->ops->make(dir, name, S_IFLNK | 0777, 0, target, caller, out, st);
+	if (S_ISLNK(mode)) {
+		if (!dir->tree->ops->readlink)
+			return -EOPNOTSUPP;
+		mode = S_IFLNK | 0777;
+	}
+	return dir->tree->ops->make(dir, name, mode, device, target, caller, out, st);
 }
 
 int tree_link(struct tree_object *o, struct tree_object *dir, const char *name, struct stat *st)

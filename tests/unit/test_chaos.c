@@ -198,7 +198,7 @@ static void open_over(const char *spec, int store)
 
 	fixture_open(&f, store);
 	ck_assert_int_eq(tree_put(f.root, "v", "0123456789", 10, NULL), 0);
-	ck_assert_int_eq(tree_mkdir(f.root, "d", 0755, NULL, &o, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "d", S_IFDIR | 0755, 0, NULL, NULL, &o, &st), 0);
 	tree_object_unref(o);
 	fixture_disturb(&f, spec);
 }
@@ -249,7 +249,7 @@ static ssize_t call(enum chaos_operation operation, struct tree_handle *h, struc
 		r = tree_create(f.root, "new", O_RDWR, 0644, NULL, &handle, &st);
 		break;
 	case CHAOS_MAKE:
-		r = tree_symlink(f.root, "new", "target", NULL, &out, &st);
+		r = tree_make(f.root, "new", S_IFLNK, 0, "target", NULL, &out, &st);
 		break;
 	case CHAOS_LINK:
 		r = tree_link(o, f.root, "new", &st);

@@ -94,7 +94,7 @@ START_TEST(w3_a_missing_key_is_never_created)
 	ck_assert_int_eq(tree_set_range_at(f.tree, "a", 0, "x", 1), -ENOENT);
 	ck_assert_int_eq(tree_set_range_at(f.tree, "a", 0, "", 0), -ENOENT);
 	ck_assert_int_eq(tree_lookup(f.root, "a", &o, &st), -ENOENT);
-	ck_assert_int_eq(tree_mkdir(f.root, "d", 0755, NULL, &o, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "d", S_IFDIR | 0755, 0, NULL, NULL, &o, &st), 0);
 	ck_assert_int_eq(tree_set_range_at(f.tree, "d", 0, "x", 1), -EISDIR);
 	ck_assert_int_eq(tree_create(o, "v", O_RDWR, 0644, NULL, &h, &st), 0);
 	tree_object_unref(o);
@@ -154,7 +154,7 @@ START_TEST(w8_put_replaces_whole_values)
 	tree_close(old);
 	tree_close(h);
 	tree_object_unref(o);
-	ck_assert_int_eq(tree_mkdir(f.root, "d", 0755, NULL, &o, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "d", S_IFDIR | 0755, 0, NULL, NULL, &o, &st), 0);
 	tree_object_unref(o);
 	ck_assert_int_eq(tree_put(f.root, "d", "x", 1, NULL), -EISDIR);
 	fixture_close(&f);
@@ -270,7 +270,7 @@ START_TEST(renames_as_asked)
 	expect(h, "B", 1);
 	tree_close(h);
 	tree_object_unref(o);
-	ck_assert_int_eq(tree_mkdir(f.root, "d", 0755, NULL, &d, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "d", S_IFDIR | 0755, 0, NULL, NULL, &d, &st), 0);
 	ck_assert_int_eq(tree_rename(f.root, "d", d, "e", 0), -EINVAL);
 	ck_assert_int_eq(tree_rename(f.root, "missing", d, "e", 0), -ENOENT);
 	ck_assert_int_eq(tree_rename(f.root, "a", d, "e", RENAME_NOREPLACE), 0);
@@ -278,7 +278,7 @@ START_TEST(renames_as_asked)
 	tree_object_unref(o);
 	ck_assert_int_eq(tree_rename(f.root, "b", f.root, "d", 0), -EISDIR);
 	ck_assert_int_eq(tree_rename(f.root, "d", f.root, "b", 0), -ENOTDIR);
-	ck_assert_int_eq(tree_mkdir(f.root, "d2", 0755, NULL, &o, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "d2", S_IFDIR | 0755, 0, NULL, NULL, &o, &st), 0);
 	tree_object_unref(o);
 	ck_assert_int_eq(tree_rename(f.root, "d2", f.root, "d", 0), -ENOTEMPTY);
 	ck_assert_int_eq(tree_rename(f.root, "d", f.root, "d2", 0), 0);
@@ -307,7 +307,7 @@ START_TEST(names_are_single_components)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		ck_assert_int_eq(tree_lookup(f.root, bad[i], &o, &st), -EINVAL);
 		ck_assert_int_eq(tree_create(f.root, bad[i], O_RDWR, 0644, NULL, &h, &st), -EINVAL);
-		ck_assert_int_eq(tree_mkdir(f.root, bad[i], 0755, NULL, &o, &st), -EINVAL);
+		ck_assert_int_eq(tree_make(f.root, bad[i], S_IFDIR | 0755, 0, NULL, NULL, &o, &st), -EINVAL);
 		ck_assert_int_eq(tree_unlink(f.root, bad[i]), -EINVAL);
 		ck_assert_int_eq(tree_rename(f.root, "x", f.root, bad[i], 0), -EINVAL);
 	}
@@ -333,7 +333,7 @@ START_TEST(links_are_not_followed)
 	char target[32];
 
 	fixture_open(&f, _i);
-	ck_assert_int_eq(tree_symlink(f.root, "out", "/etc", NULL, &link, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "out", S_IFLNK, 0, "/etc", NULL, &link, &st), 0);
 	ck_assert(S_ISLNK(st.st_mode));
 	ck_assert_int_eq(tree_readlink(link, target, sizeof(target)), 4);
 	ck_assert_mem_eq(target, "/etc", 4);
@@ -364,9 +364,9 @@ START_TEST(nodes_of_every_type)
 
 	fixture_open(&f, _i);
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		ck_assert_int_eq(tree_mknod(f.root, "n", types[i] | 0600, 0, NULL, &o, &st), 0);
+		ck_assert_int_eq(tree_make(f.root, "n", types[i] | 0600, 0, NULL, NULL, &o, &st), 0);
 		ck_assert_uint_eq(st.st_mode, types[i] | 0600);
-		ck_assert_int_eq(tree_mknod(f.root, "n", types[i] | 0600, 0, NULL, &o, &st), -EEXIST);
+		ck_assert_int_eq(tree_make(f.root, "n", types[i] | 0600, 0, NULL, NULL, &o, &st), -EEXIST);
 		if (types[i] != S_IFREG)
 			ck_assert_int_eq(tree_open(o, O_RDWR, &h), -ENXIO);
 		ck_assert_int_eq(tree_setattr(o, &(struct tree_change){.what = TREE_SET_MODE, .mode = 0444}, NULL, &st), 0);
@@ -374,7 +374,7 @@ START_TEST(nodes_of_every_type)
 		ck_assert_int_eq(tree_unlink(f.root, "n"), 0);
 		tree_object_unref(o);
 	}
-	ck_assert_int_eq(tree_mknod(f.root, "n", S_IFDIR | 0700, 0, NULL, &o, &st), -EINVAL);
+	ck_assert_int_eq(tree_make(f.root, "n", S_IFLNK, 0, NULL, NULL, &o, &st), -EINVAL);
 	fixture_close(&f);
 }
 END_TEST
@@ -507,7 +507,7 @@ START_TEST(directories_in_pieces)
 	fixture_open(&f, _i);
 	for (int i = 0; i < 300; i++) {
 		snprintf(name, sizeof(name), "%d", i);
-		ck_assert_int_eq(tree_mknod(f.root, name, S_IFREG | 0600, 0, NULL, &o, &st), 0);
+		ck_assert_int_eq(tree_make(f.root, name, S_IFREG | 0600, 0, NULL, NULL, &o, &st), 0);
 		tree_object_unref(o);
 	}
 	ck_assert_int_eq(tree_opendir(f.root, &d), 0);
@@ -548,19 +548,19 @@ START_TEST(w16_creations_belong_to_the_caller)
 		return;
 	fixture_open(&f, _i);
 	/* 0700 of root: the kernel has checked what matters on the mount. */
-	ck_assert_int_eq(tree_mkdir(f.root, "d", 0700, NULL, &d, &st), 0);
+	ck_assert_int_eq(tree_make(f.root, "d", S_IFDIR | 0700, 0, NULL, NULL, &d, &st), 0);
 	ck_assert_int_eq(tree_create(d, "a", O_RDWR, 0640, &caller, &h, &st), 0);
 	tree_close(h);
 	ck_assert_uint_eq(st.st_uid, 4321);
 	ck_assert_uint_eq(st.st_gid, 8765);
 	ck_assert_int_eq(tree_setattr(d, &(struct tree_change){.what = TREE_SET_MODE | TREE_SET_GID,
 	                 .mode = 02700, .gid = 99}, NULL, &st), 0);
-	ck_assert_int_eq(tree_mkdir(d, "e", 0755, &caller, &o, &st), 0);
+	ck_assert_int_eq(tree_make(d, "e", S_IFDIR | 0755, 0, NULL, &caller, &o, &st), 0);
 	tree_object_unref(o);
 	ck_assert_uint_eq(st.st_uid, 4321);
 	ck_assert_uint_eq(st.st_gid, 99);
 	ck_assert_uint_eq(st.st_mode, S_IFDIR | 02755);
-	ck_assert_int_eq(tree_symlink(d, "s", "t", &caller, &o, &st), 0);
+	ck_assert_int_eq(tree_make(d, "s", S_IFLNK, 0, "t", &caller, &o, &st), 0);
 	tree_object_unref(o);
 	ck_assert_uint_eq(st.st_uid, 4321);
 	/* Not a member of group 99: the sgid bit of a program is not theirs to give. */
