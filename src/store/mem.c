@@ -29,7 +29,7 @@ struct mem_object *mem_object_make(struct mem_tree *t, mode_t mode, uid_t uid, g
 	o->uid = uid;
 	o->gid = gid;
 	o->atime = o->mtime = o->ctime = mem_now();
-	pages_init(&o->pages, &t->budget);
+	pages_init(&o->pages, &t->pool);
 	pthread_rwlock_init(&o->lock, NULL);
 	return o;
 }
@@ -149,14 +149,13 @@ static int mem_setattr(struct tree_object *base, const struct tree_change *c, st
 
 static int mem_statfs(struct tree_object *base, struct statvfs *st)
 {
-	const struct page_budget *b = &mem_tree(mem_object(base))->budget;
-	uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed);
+	struct page_pool *pool = &mem_tree(mem_object(base))->pool;
 
 	*st = (struct statvfs){
 		.f_bsize = PAGE_BYTES,
 		.f_frsize = PAGE_BYTES,
-		.f_blocks = b->limit,
-		.f_bfree = b->limit - MIN(used, b->limit),
+		.f_blocks = pool->limit,
+		.f_bfree = pool->limit - page_pool_used(pool),
 		.f_files = UINT32_MAX,
 		.f_ffree = UINT32_MAX,
 		.f_favail = UINT32_MAX,
@@ -172,6 +171,7 @@ static void mem_destroy(struct store_tree *base)
 {
 	struct mem_tree *t = container_of(base, struct mem_tree, base);
 
+	page_pool_release(&t->pool);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -223,7 +223,7 @@ int mem_tree_create(const char *path, bool read_only, struct store_tree **out, s
 	t->base.name = "mem";
 	t->base.read_only = read_only;
 	pthread_mutex_init(&t->lock, NULL);
-	t->budget.limit = page_limit();
+	page_pool_init(&t->pool, page_limit());
 	root = mem_object_make(t, S_IFDIR | 0755, geteuid(), getegid());
 	root->links = 2;
 	t->base.root = &root->base;

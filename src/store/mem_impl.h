@@ -11,7 +11,7 @@
 
 struct mem_tree {
 	struct store_tree base;
-	struct page_budget budget;
+	struct page_pool pool;
 	pthread_mutex_t lock;
 	ino_t next_ino;             /* lock */
 };

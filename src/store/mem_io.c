@@ -134,7 +134,7 @@ static int mem_fallocate(struct tree_handle *h, int mode, off_t offset, off_t le
 	pthread_rwlock_wrlock(&o->lock);
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		pages_punch(&o->pages, r);
-	else if (range_length(r) / PAGE_BYTES > o->pages.budget->limit)
+	else if (range_length(r) / PAGE_BYTES > o->pages.pool->limit)
 		err = -ENOSPC;
 	else
 		err = pages_fill(&o->pages, r);

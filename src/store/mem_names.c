@@ -297,7 +297,7 @@ int mem_put(struct tree_object *base, const char *name, const void *data, size_t
 	struct mem_entry *e;
 	int r = 0;
 
-	pages_init(&pages, &mem_tree(dir)->budget);
+	pages_init(&pages, &mem_tree(dir)->pool);
 	if (pages_write(&pages, data, length, 0) < length) {
 		pages_release(&pages);
 		return -ENOSPC;

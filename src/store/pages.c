@@ -24,9 +24,9 @@ static unsigned slot_of(uint64_t index, unsigned height)
 	return (unsigned)(index >> ((height - 1) * FAN_BITS)) % FAN;
 }
 
-void pages_init(struct pages *p, struct page_budget *budget)
+void pages_init(struct pages *p, struct page_pool *pool)
 {
-	*p = (struct pages){.budget = budget};
+	*p = (struct pages){.pool = pool};
 }
 
 static void *page_get(const struct pages *p, uint64_t index)
@@ -38,14 +38,6 @@ static void *page_get(const struct pages *p, uint64_t index)
 	for (unsigned h = p->height; h && at; h--)
 		at = ((struct node *)at)->slots[slot_of(index, h)];
 	return at;
-}
-
-static bool budget_take(struct page_budget *b)
-{
-	if (atomic_fetch_add_explicit(&b->used, 1, memory_order_relaxed) < b->limit)
-		return true;
-	atomic_fetch_sub_explicit(&b->used, 1, memory_order_relaxed);
-	return false;
 }
 
 /* The page, made of zeros if it was a hole; NULL when there is no room. */
@@ -67,21 +59,17 @@ static void *page_make(struct pages *p, uint64_t index)
 			*at = xcalloc(1, sizeof(struct node));
 		at = &((struct node *)*at)->slots[slot_of(index, h)];
 	}
-	if (!*at && budget_take(p->budget)) {
-		*at = calloc(1, PAGE_BYTES);
-		if (*at)
-			p->count++;
-		else
-			atomic_fetch_sub_explicit(&p->budget->used, 1, memory_order_relaxed);
+	if (!*at) {
+		*at = page_take(p->pool);
+		p->count += *at != NULL;
 	}
 	return *at;
 }
 
 static void page_free(struct pages *p, void *page)
 {
-	free(page);
+	page_give(p->pool, page);
 	p->count--;
-	atomic_fetch_sub_explicit(&p->budget->used, 1, memory_order_relaxed);
 }
 
 /* Frees the pages first to last (inclusive) below *at, whose own first page is number

@@ -4,33 +4,25 @@
 #ifndef PAILFS_STORE_PAGES_H
 #define PAILFS_STORE_PAGES_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "pailfs/base/range.h"
-
-enum { PAGE_BYTES = 4096 };
-
-/* How many pages all values of a tree may have together. */
-struct page_budget {
-	atomic_uint_fast64_t used;
-	uint64_t limit;
-};
+#include "src/store/page_pool.h"
 
 struct pages {
-	struct page_budget *budget;
+	struct page_pool *pool;
 	void *root;        /* a page when height is 0, else a node */
 	unsigned height;
 	uint64_t count;    /* pages that are there */
 };
 
-void pages_init(struct pages *p, struct page_budget *budget);
+void pages_init(struct pages *p, struct page_pool *pool);
 void pages_release(struct pages *p);
 
 /* Holes read as zeros. */
 void pages_read(const struct pages *p, void *buffer, size_t n, uint64_t offset);
-/* Returns how many bytes found room; less than n only when the budget is used up. */
+/* Returns how many bytes found room; less than n only when the pool is used up. */
 size_t pages_write(struct pages *p, const void *data, size_t n, uint64_t offset);
 /* Makes the range read as zeros; whole pages of it become holes. */
 void pages_punch(struct pages *p, struct range r);
