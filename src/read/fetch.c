@@ -2,7 +2,7 @@
  *
  * State of a fetch x who frees it:
  *
- *	STARTING   inside store_get_range; cannot be cancelled yet
+ *	STARTING   claimed, and on its way into store_get_range; cannot be cancelled yet
  *	RUNNING    the store has it; it may be cancelled and promoted
  *	ENDED      it ended before its starter had taken note, which frees it then
  *
@@ -40,6 +40,7 @@ struct fetch {
 	size_t first_filled;
 	/* The reader's lock. */
 	struct list link; /* in reader.fetches */
+	struct list starting; /* the starter's; in its batch */
 	enum fetch_state state;
 	bool wanted;      /* not speculation, or not any more */
 };
@@ -107,10 +108,17 @@ static void engine_enter(struct read_engine *e)
 	e->in_flight++;
 }
 
+/* Whether speculation may start another GET. */
 static bool may_speculate(struct read_engine *e)
 {
 	scoped_lock(&e->lock);
 	return e->in_flight < SPECULATIVE_GETS(e->config.max_gets);
+}
+
+bool fetch_may_start(struct read_engine *e)
+{
+	scoped_lock(&e->lock);
+	return e->in_flight < e->config.max_gets;
 }
 
 /* ---- coalescing ---- */
@@ -289,32 +297,41 @@ static void fetch_progress(struct store_get *get, size_t filled)
 	cache_filled(f->segment, filled);
 }
 
-static void fetch_start(struct reader *r, struct cache_segment *segment, bool speculative)
+/* Makes fetches of what was claimed, for the caller to start. The reader's lock is held. */
+static void prepare(struct reader *r, struct list *claimed, bool speculative, struct list *batch)
 {
-	struct fetch *f = xcalloc(1, sizeof(*f));
-	struct range range = cache_segment_range(segment);
+	struct cache_segment *segment;
+
+	while ((segment = cache_claimed(claimed)) != NULL) {
+		struct fetch *f = xcalloc(1, sizeof(*f));
+		struct range range = cache_segment_range(segment);
+
+		f->reader = r;
+		f->segment = segment;
+		f->wanted = !speculative;
+		f->get.op.done = fetch_done;
+		f->get.op.speculative = speculative;
+		f->get.object = r->object;
+		f->get.offset = range.start;
+		f->get.length = (size_t)range_length(range);
+		f->get.buffer = cache_segment_memory(segment);
+		f->get.progress = fetch_progress;
+		stats_add(r->engine->config.stats, STAT_GETS_IN_FLIGHT, 1);
+		engine_enter(r->engine);
+		r->refs += 2; /* the fetch's, and the starter's while it looks at what became of it */
+		list_append(&r->fetches, &f->link);
+		list_append(batch, &f->starting);
+	}
+}
+
+static void start(struct fetch *f)
+{
+	struct reader *r = f->reader;
 	struct read_engine *e = r->engine;
 	bool ended;
 	int result;
 
-	f->reader = r;
-	f->segment = segment;
-	f->wanted = !speculative;
-	f->get.op.done = fetch_done;
-	f->get.op.speculative = speculative;
-	f->get.object = r->object;
-	f->get.offset = range.start;
-	f->get.length = (size_t)range_length(range);
-	f->get.buffer = cache_segment_memory(segment);
-	f->get.progress = fetch_progress;
 	f->started_ns = clock_monotonic(e->config.clock);
-	stats_add(e->config.stats, STAT_GETS_IN_FLIGHT, 1);
-	engine_enter(e);
-	pthread_mutex_lock(&r->lock);
-	r->refs += 2; /* the fetch's, and ours while we look at what became of it */
-	list_append(&r->fetches, &f->link);
-	pthread_mutex_unlock(&r->lock);
-
 	result = store_get_range(e->config.store, &f->get);
 	if (result != 0)
 		fetch_end(f, result < 0 ? result : 0);
@@ -325,13 +342,23 @@ static void fetch_start(struct reader *r, struct cache_segment *segment, bool sp
 		/* What was asked for while there was nothing to ask it of. */
 		if (r->closed)
 			store_cancel(&f->get.op);
-		else if (speculative && f->wanted)
+		else if (f->get.op.speculative && f->wanted)
 			store_promote(&f->get.op);
 	}
 	pthread_mutex_unlock(&r->lock);
 	if (ended)
 		free(f);
 	reader_unref(r);
+}
+
+void fetch_launch(struct list *batch)
+{
+	while (!list_empty(batch)) {
+		struct fetch *f = list_first(batch, struct fetch, starting);
+
+		list_remove(&f->starting);
+		start(f);
+	}
 }
 
 void fetch_cancel_all(struct reader *r)
@@ -358,21 +385,18 @@ void fetch_promote(struct reader *r, struct range range)
 	}
 }
 
-int fetch_demand(struct reader *r, struct range demand)
+int fetch_claim(struct reader *r, struct range demand, struct list *batch)
 {
 	struct list claimed = LIST_INIT(claimed);
-	struct cache_segment *segment;
 	int err = cache_claim(r->cached, demand, r->engine->config.limits.max_part, CACHE_DEMAND, &claimed);
 
-	while ((segment = cache_claimed(&claimed)) != NULL)
-		fetch_start(r, segment, false);
+	prepare(r, &claimed, false, batch);
 	return err;
 }
 
-uint64_t fetch_ahead(struct reader *r, struct range ahead, uint64_t part)
+uint64_t fetch_claim_ahead(struct reader *r, struct range ahead, uint64_t part, struct list *batch)
 {
 	struct list claimed = LIST_INIT(claimed);
-	struct cache_segment *segment;
 
 	while (!range_empty(ahead)) {
 		struct range next = {ahead.start, MIN(ahead.end, ahead.start + part)};
@@ -381,10 +405,21 @@ uint64_t fetch_ahead(struct reader *r, struct range ahead, uint64_t part)
 			if (!may_speculate(r->engine) ||
 			    cache_claim(r->cached, next, part, CACHE_SPECULATION, &claimed))
 				break;
-			while ((segment = cache_claimed(&claimed)) != NULL)
-				fetch_start(r, segment, true);
+			prepare(r, &claimed, true, batch);
 		}
 		ahead.start = next.end;
 	}
 	return ahead.start;
+}
+
+int fetch_demand(struct reader *r, struct range demand)
+{
+	struct list batch = LIST_INIT(batch);
+	int err;
+
+	pthread_mutex_lock(&r->lock);
+	err = fetch_claim(r, demand, &batch);
+	pthread_mutex_unlock(&r->lock);
+	fetch_launch(&batch);
+	return err;
 }

@@ -1,11 +1,11 @@
 /* reader.c - carries out what a policy says.
  *
- * A read goes: observe and plan (the reader's lock) -> claim what is absent (the cache's
- * lock) -> start the GETs -> pin what is there, or wait for it (no lock held while a store
- * is called: one that answers at once fills and wakes inside the call).
+ * A read goes: observe, plan and claim what is absent (the reader's lock) -> start the GETs ->
+ * pin what is there, or wait for it (no lock held while a store is called: one that answers at
+ * once fills and wakes inside the call).
  *
- * Claiming decides who fetches, so a race between two reads ends with one GET and one that
- * waits for it. When a fetch ends early its waiters come back through reader_go(), which
+ * Claiming decides who fetches. It is one step with the plan, so each plan sees what those
+ * before it have claimed, and reads that arrive together are not fetched in slices. When a fetch ends early its waiters come back through reader_go(), which
  * claims what is absent then, exactly; a final error goes to those who waited for it.
  *
  * A failure is remembered for a second: the kernel follows a failed READ at once with one of
@@ -127,12 +127,30 @@ static int remembered_failure(struct reader *r, struct range range)
 	return 0;
 }
 
-/* Why a read whose bytes are absent shall not ask for them; 0: it may. */
+/* Why a read whose bytes are absent shall not ask for them; 0: it may. The reader's lock is
+ * held. */
 static int refusal(struct reader *r, struct range range)
 {
-	scoped_lock(&r->lock);
 	/* Whoever still reads a version that its owner has let go of must ask for the next. */
 	return r->closed ? -ESTALE : remembered_failure(r, range);
+}
+
+static int refusal_now(struct reader *r, struct range range)
+{
+	scoped_lock(&r->lock);
+	return refusal(r, range);
+}
+
+/* Claims what was planned, demand first: its GET is on its way before those of the speculation.
+ * What cannot be claimed now is left to reader_go(). The reader's lock is held. */
+static void claim_plan(struct reader *r, const struct policy_read *read, const struct policy_plan *plan,
+                       struct policy_stream *stream, struct list *batch)
+{
+	if (!policy_read_covered(read) && (refusal(r, read->range) || !fetch_may_start(r->engine) ||
+	                                   fetch_claim(r, plan->demand, batch)))
+		return;
+	stream->fetched_to =
+	        MAX(stream->fetched_to, fetch_claim_ahead(r, plan->ahead, plan->part, batch));
 }
 
 /* Fetches what is absent of the demand and pins, or waits. Returns as reader_read does. */
@@ -145,7 +163,7 @@ static int reader_go(struct reader_request *q, bool queued)
 		result = cache_wait(r->cached, &q->waiter, q->range);
 		if (result != -EAGAIN)
 			break;
-		result = refusal(r, q->range);
+		result = refusal_now(r, q->range);
 		if (result)
 			break;
 		if (!queued && fetch_queue(q))
@@ -197,8 +215,8 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 	        .now_ns = clock_monotonic(r->engine->config.clock),
 	};
 	struct policy_stream *stream;
+	struct list batch = LIST_INIT(batch);
 	struct policy_plan plan;
-	uint64_t first, reached;
 
 	q->reader = r;
 	cache_waiter_init(&q->waiter, request_wake, &q->pin);
@@ -213,23 +231,14 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 	pthread_mutex_lock(&r->lock);
 	read.stalled = cache_look(r->cached, q->range, &read.missing) != CACHE_PRESENT;
 	stream = make_plan(r, &read, &plan);
-	first = stream->first;
+	q->demand = plan.demand;
+	claim_plan(r, &read, &plan, stream, &batch);
 	if (read.stalled)
 		fetch_promote(r, q->range);
 	pthread_mutex_unlock(&r->lock);
 	stats_inc(r->engine->config.stats, read.stalled ? STAT_CACHE_MISSES : STAT_CACHE_HITS);
 
-	q->demand = plan.demand;
-	/* Demand first: its GET is on its way before those of the speculation. */
-	if (!range_empty(plan.ahead) &&
-	    (policy_read_covered(&read) || (!refusal(r, q->range) && fetch_demand(r, plan.demand) == 0))) {
-		reached = fetch_ahead(r, plan.ahead, plan.part);
-		pthread_mutex_lock(&r->lock);
-		/* The slot may belong to another stream by now. */
-		if (stream->first == first)
-			stream->fetched_to = MAX(stream->fetched_to, reached);
-		pthread_mutex_unlock(&r->lock);
-	}
+	fetch_launch(&batch);
 	return reader_go(q, false);
 }
 

@@ -50,11 +50,18 @@ struct reader {
 
 /* The limits as they are now: the user's, with what was measured. */
 struct policy_limits fetch_limits(struct read_engine *e);
-/* Claims what is absent of demand and starts its GETs: 0, -ENOBUFS when the budget has no
- * room, or -ENOMEM. Demand starts however many GETs are in flight. */
+/* Whether fewer GETs are in flight than may be. */
+bool fetch_may_start(struct read_engine *e);
+/* Claims what is absent of demand and appends its fetches to `batch`, which the caller starts
+ * once it has let go of the reader's lock, which is held: 0, -ENOBUFS when the budget has no
+ * room, or -ENOMEM. */
+int fetch_claim(struct reader *r, struct range demand, struct list *batch);
+/* The same for speculation, as far as budget and connections go; returns how far that was. */
+uint64_t fetch_claim_ahead(struct reader *r, struct range ahead, uint64_t part, struct list *batch);
+/* Starts the GETs of a batch, in its order. No lock is held. */
+void fetch_launch(struct list *batch);
+/* Claims and starts. Demand starts however many GETs are in flight. */
 int fetch_demand(struct reader *r, struct range demand);
-/* Starts GETs for speculation as far as budget and connections go; returns how far that was. */
-uint64_t fetch_ahead(struct reader *r, struct range ahead, uint64_t part);
 /* Queues a request whose demand is absent until a GET may start, when all that may be in flight
  * are: false when they are not. It comes back through reader_resume. */
 bool fetch_queue(struct reader_request *q);
