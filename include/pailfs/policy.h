@@ -28,7 +28,8 @@ struct policy_stream {
 	uint64_t first;         /* where the stream began */
 	uint64_t frontier;      /* end of the furthest byte asked for */
 	bool advanced;          /* … and this read has moved it */
-	bool adjoins;           /* … from where it was, without a gap */
+	bool adjoins;           /* … from where it was, without a gap to speak of */
+	uint64_t joint;         /* where it was; with a gap, or for another read, this one's start */
 	uint64_t piece;         /* start of the last part of it without a gap */
 	uint64_t opening;       /* length of the first read there */
 	unsigned reads;         /* observed so far, this one included */
@@ -43,7 +44,7 @@ struct policy_stream {
 	unsigned settled;       /* decisions since a larger window was no faster; 0: it grows */
 	unsigned patience;      /* so many of them before that is tried again */
 	uint64_t fetched_to;    /* end of what this stream has caused to be fetched */
-	bool tail;              /* began with the tail rule */
+	bool directory;         /* reads the directory at the end */
 };
 
 /* What is known of an object's reads over all its streams. */
@@ -52,7 +53,13 @@ struct policy_history {
 	uint64_t typical_run;   /* bytes that a finished stream read; 0: none finished yet */
 	uint64_t runs[3];       /* of the last ones that finished … */
 	unsigned finished;      /* … how many those were */
-	bool archive;           /* its first read was at its end: a directory stands there */
+	uint64_t waits;         /* reads of which a byte was neither there nor on its way, the
+	                         * present one included */
+	bool whole;             /* all of it was fetched, or asked for */
+	bool tail;              /* its first read was at its end: a directory may stand there, so
+	                         * the reader looks at what is there, and tells … */
+	struct range directory; /* … where; empty: not known */
+	bool archive;           /* … and that members stand before it */
 };
 
 /* What was observed of this read. */
@@ -67,7 +74,7 @@ struct policy_read {
 struct policy_plan {
 	struct range demand;    /* to fetch now, in one GET where nothing of it is there; starts at
 	                         * or before the read, covers it */
-	struct range ahead;     /* speculation behind the demand; empty: none */
+	struct range ahead;     /* speculation, what is there left out; empty: none */
 	uint64_t part;          /* how long one GET of `ahead` is to be, bytes */
 	char why[160];           /* what was seen and chosen, for user.pailfs.why */
 };

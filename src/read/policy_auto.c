@@ -3,6 +3,7 @@
  *	a small object, read from its start     all of it: one GET beats two
  *	a first read at the end                 the tail: archives and footers keep their
  *	                                        directories there
+ *	a directory that the tail tells of      what is left of it
  *	a read at the start                     the head, and a round trip's worth more: what
  *	                                        begins there mostly goes on
  *	a single read elsewhere                 exactly itself; as far as the last streams all
@@ -13,6 +14,8 @@
  *	a stream that goes on beyond that       three times as much as it has read so far
  *	… and has come to PIPELINE bytes, or    a window with several GETs in flight, which
  *	  out of the head                       doubles when the reader stalls
+ *	a far object that was waited for        all of it, see worth_all()
+ *	  as long as it takes to come
  *
  * A reader that scatters has short streams, so its typical run is short and it stays with
  * nearly exact ranges; nothing has to be switched back. */
@@ -22,6 +25,8 @@
 #define SMALL_OBJECT (512ull << 10)
 #define TAIL_REACH (64ull << 10)
 #define TAIL_FETCH (512ull << 10)
+/* Of a longer directory the usual rules fetch what is read. */
+#define DIRECTORY_FETCH (32ull << 20)
 #define HEAD_FETCH (512ull << 10)
 #define UNKNOWN_ROUND_TRIP (2ull << 20)
 #define MEMBER_FETCH (512ull << 10)
@@ -29,11 +34,17 @@
 #define FIRST_RUN(kernel_ahead) MAX(1ull << 20, 2 * (kernel_ahead))
 #define SHORT_READ (128ull << 10)
 #define PIPELINE (3ull << 20)
-enum sight { SMALL, TAIL, HEAD, SINGLE, STREAM, COVERED, YOUNG };
+/* The most that is ever fetched because a reader scatters over it, and in how many GETs. */
+#define WHOLE_FETCH (64ull << 20)
+#define WHOLE_GETS 8
+
+enum sight { SMALL, TAIL, DIRECTORY, WHOLE, HEAD, SINGLE, STREAM, COVERED, YOUNG };
 
 static const char *const sights[] = {
 	[SMALL] = "a small object from its start: all of it",
 	[TAIL] = "a first read at the end: the tail",
+	[DIRECTORY] = "the directory that the tail tells of: the rest of it",
+	[WHOLE] = "waited for as long as all of it takes: all of it",
 	[HEAD] = "a read at the start: the head",
 	[SINGLE] = "a single read: it, as far as others went",
 	[STREAM] = "a stream: a window ahead of it",
@@ -41,8 +52,22 @@ static const char *const sights[] = {
 	[YOUNG] = "a young stream: as far as they usually go",
 };
 
-static enum sight see(const struct policy_history *history, const struct policy_stream *stream,
+/* Rent or buy: nobody can know whether a reader that scatters over a far object will come back
+ * often enough that fetching all of it pays. Who buys when the round trips waited for come to the
+ * price never takes more than twice as long as who knows. The price is the time of WHOLE_GETS
+ * at once: a round trip, and a share of the object each. A near object is never bought, since
+ * waiting for it is cheap, nor a large one: a reader that scatters over it gets its own bytes. */
+static bool worth_all(const struct policy_limits *limits, const struct policy_history *history,
                       const struct policy_read *read)
+{
+	uint64_t carried = (history->waits - 1) * WHOLE_GETS * round_trip_worth(limits);
+
+	return !history->whole && !policy_read_covered(read) && is_far(limits) &&
+	       read->object_size <= MIN(WHOLE_FETCH, limits->max_window) && carried >= read->object_size;
+}
+
+static enum sight see(const struct policy_limits *limits, const struct policy_history *history,
+                      const struct policy_stream *stream, const struct policy_read *read)
 {
 	uint64_t span = stream->frontier - stream->first;
 
@@ -50,6 +75,11 @@ static enum sight see(const struct policy_history *history, const struct policy_
 		return SMALL;
 	if (history->reads == 0 && read->range.end + TAIL_REACH >= read->object_size)
 		return TAIL;
+	if (range_overlaps(read->range, history->directory) &&
+	    range_length(history->directory) <= DIRECTORY_FETCH)
+		return DIRECTORY;
+	if (worth_all(limits, history, read))
+		return WHOLE;
 	if (read->range.start == 0)
 		return HEAD;
 	/* From the start one step is evidence enough, once it nears the head's end. */
@@ -99,10 +129,12 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
                  struct policy_plan *plan)
 {
 	uint64_t size = read->object_size, more;
-	enum sight sight = see(history, stream, read);
+	enum sight sight;
 
+	history->waits += !policy_read_covered(read);
+	sight = see(limits, history, stream, read);
 	/* A directory at the end says nothing of how long the runs before it are. */
-	stream->tail = stream->first + TAIL_FETCH >= size;
+	stream->directory = stream->first + TAIL_FETCH >= size || sight == DIRECTORY;
 	plan->demand = read->range;
 	plan->ahead = (struct range){read->range.end, read->range.end};
 	switch (sight) {
@@ -110,9 +142,17 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		plan->demand.end = size;
 		break;
 	case TAIL:
-		history->archive = true;
+		history->tail = true;
 		plan->demand.start = MIN(read->range.start, size > TAIL_FETCH ? size - TAIL_FETCH : 0);
 		plan->demand.end = size;
+		break;
+	case DIRECTORY:
+		plan->demand.end = MAX(read->range.end, history->directory.end);
+		break;
+	case WHOLE:
+		history->whole = true;
+		plan->ahead = (struct range){0, size};
+		plan->part = MIN(MAX(size / WHOLE_GETS, SMALL_OBJECT), limits->max_part);
 		break;
 	case HEAD:
 		plan->demand.end = MIN(MAX(read->range.end, HEAD_FETCH), size);
@@ -127,6 +167,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		window_plan(limits, stream, read, plan);
 		break;
 	case YOUNG:
+		plan->demand.start = read_joint(limits, stream, read);
 		plan->demand.end = MIN(MAX(read->range.end, expected_end(limits, history, stream, read)), size);
 		break;
 	case SINGLE:

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "footer.h"
 #include "pailfs/base/log.h"
 #include "reader_impl.h"
 
@@ -184,12 +185,45 @@ static int reader_go(struct reader_request *q, bool queued)
 	return result;
 }
 
+/* Where a reader went to the end first, what stands there may say what will be read next. This
+ * comes before the reply, since the next read comes after it. */
+static void look_at_end(struct reader_request *q)
+{
+	uint64_t size = q->reader->object->attr.size;
+	struct policy_history *h = &q->reader->streams.history;
+	uint8_t tail[FOOTER_BYTES], *at = tail + sizeof(tail);
+	struct footer footer;
+
+	if (q->range.end < size)
+		return;
+	scoped_lock(&q->reader->lock);
+	if (!h->tail || !range_empty(h->directory))
+		return;
+	for (int i = q->pin.count; i-- > 0 && at > tail;) {
+		const struct iovec *part = &q->pin.iov[i];
+		size_t n = MIN(part->iov_len, (size_t)(at - tail));
+
+		at -= n;
+		memcpy(at, (const uint8_t *)part->iov_base + part->iov_len - n, n);
+	}
+	footer = footer_find(at, (size_t)(tail + sizeof(tail) - at), size);
+	h->directory = footer.directory;
+	h->archive = footer.kind == FOOTER_ZIP;
+}
+
+static void finish(struct reader_request *q, int result)
+{
+	if (result == 0)
+		look_at_end(q);
+	q->done(q, result);
+}
+
 void reader_resume(struct reader_request *q)
 {
 	int result = reader_go(q, true);
 
 	if (result != 0)
-		q->done(q, result < 0 ? result : 0);
+		finish(q, MIN(result, 0));
 }
 
 static void request_wake(struct cache_waiter *w, int result)
@@ -197,14 +231,14 @@ static void request_wake(struct cache_waiter *w, int result)
 	struct reader_request *q = container_of(w, struct reader_request, waiter);
 
 	if (result == 0 && q->pin.count > 0) {
-		q->done(q, 0);
+		finish(q, 0);
 	} else if (result == 0 || result == -ECANCELED) {
 		/* There is memory now, or somebody else's fetch was cancelled: decide anew, for
 		 * what was asked only. */
 		q->demand = page_range(q);
 		reader_resume(q);
 	} else {
-		q->done(q, result);
+		finish(q, result);
 	}
 }
 
@@ -217,6 +251,7 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 	struct policy_stream *stream;
 	struct list batch = LIST_INIT(batch);
 	struct policy_plan plan;
+	int result;
 
 	q->reader = r;
 	cache_waiter_init(&q->waiter, request_wake, &q->pin);
@@ -239,7 +274,10 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 	stats_inc(r->engine->config.stats, read.stalled ? STAT_CACHE_MISSES : STAT_CACHE_HITS);
 
 	fetch_launch(&batch);
-	return reader_go(q, false);
+	result = reader_go(q, false);
+	if (result > 0)
+		look_at_end(q);
+	return result;
 }
 
 void reader_done(struct reader_request *q)

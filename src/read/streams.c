@@ -7,6 +7,9 @@
  *	at most max_gap beyond: tar's headers, a scan by stride   the recent   1
  *	behind the frontier, where the stream has passed          any stream   0
  *
+ * Two streams whose frontiers come so near each other that reads could join either are one: two
+ * requests of one reader that were swapped at its beginning began them.
+ *
  * What is joined by chance costs bytes that nobody reads: a random reader leaves single reads
  * all over the object, and the next one must not lie near one of them. So the tolerances are
  * in lengths of the request, and hold for a stream that has proved itself or was just read. */
@@ -47,7 +50,7 @@ static void count_run(struct streams *s, struct policy_stream *finished)
 	struct policy_history *h = &s->history;
 	uint64_t run;
 
-	if (!finished || finished->counted || finished->tail)
+	if (!finished || finished->counted || finished->directory)
 		return;
 	run = policy_run(finished);
 	finished->counted = true;
@@ -62,6 +65,35 @@ static void discount_run(struct streams *s, struct policy_stream *stream)
 	stream->counted = false;
 	s->history.finished = 0;
 	s->history.typical_run = MAX(s->history.typical_run, policy_run(stream));
+}
+
+/* What s and `other` have seen is one sequence, which goes on in s. */
+static void absorb(struct policy_stream *s, struct policy_stream *other)
+{
+	struct policy_stream *early = other->first < s->first ? other : s;
+	struct policy_stream merged = other->window > s->window ? *other : *s;
+
+	merged.first = early->first;
+	merged.opening = early->opening;
+	merged.piece = MIN(s->piece, other->piece);
+	merged.frontier = MAX(s->frontier, other->frontier);
+	merged.fetched_to = MAX(s->fetched_to, other->fetched_to);
+	merged.reads = s->reads + other->reads;
+	merged.confidence = s->confidence + other->confidence;
+	merged.counted = s->counted;
+	merged.directory = s->directory && other->directory;
+	*s = merged;
+	*other = (struct policy_stream){0};
+}
+
+static void absorb_near(struct streams *all, struct policy_stream *s, struct range read)
+{
+	uint64_t near = MIN(4 * range_length(read), MOST_REACH);
+
+	for (struct policy_stream *i = all->streams; i < all->streams + STREAMS_MAX; i++)
+		if (i != s && i->used_tick && i->first <= read.end && i->frontier >= read.start &&
+		    i->frontier <= read.end + near && s->frontier <= i->frontier + near)
+			absorb(s, i);
 }
 
 struct policy_stream *streams_observe(struct streams *s, struct range read, uint64_t max_gap)
@@ -93,7 +125,10 @@ struct policy_stream *streams_observe(struct streams *s, struct range read, uint
 	} else if (best_match != MATCH_BEHIND) {
 		best->confidence += best_match == MATCH_NEAR ? 2 : 1;
 	}
+	if (best_match == MATCH_NEAR)
+		absorb_near(s, best, read);
 	best->adjoins = best_match == MATCH_NEAR;
+	best->joint = best->adjoins ? MIN(best->frontier, read.start) : read.start;
 	if (best_match == MATCH_NONE || best_match == MATCH_GAP) {
 		best->piece = read.start;
 		best->opening = range_length(read);

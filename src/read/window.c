@@ -14,34 +14,30 @@
  * stalls because the processor is busy, keeps a few MiB. */
 #include "window.h"
 
-#include "pailfs/base/clock.h"
-
 /* A near store's window need only hide its processor time; the less memory the bytes pass
  * through, the more of it stays in the processor's cache until the kernel has copied them. */
 #define FIRST_NEAR (4ull << 20)
 #define FIRST_FAR (8ull << 20)
+#define FIRST_FAR_GETS 8
 #define SMALLEST_PART (1ull << 20)
 #define FIRST_PATIENCE 4
 #define MOST_PATIENCE 64
 
-/* Where a round trip takes longer than this, many short GETs fill the window sooner. */
-#define FAR_NS (5 * NS_PER_MS)
-
-static bool is_far(const struct policy_limits *limits)
-{
-	return limits->first_byte_ns >= FAR_NS;
-}
-
-static uint64_t first_window(const struct policy_limits *limits)
+/* A stream that has shown that it goes on opens with what some connections carry in a round
+ * trip: it has waited for one by then, and who opened at its first read is so much ahead. */
+static uint64_t first_window(const struct policy_limits *limits, const struct policy_stream *s)
 {
 	bool near = limits->first_byte_ns && !is_far(limits); /* 0: not known yet */
+	uint64_t window = near ? FIRST_NEAR : FIRST_FAR;
 
-	return MIN(near ? FIRST_NEAR : FIRST_FAR, limits->max_window);
+	if (is_far(limits) && s->confidence > 0)
+		window = MAX(window, FIRST_FAR_GETS * round_trip_worth(limits));
+	return MIN(window, limits->max_window);
 }
 
 static uint64_t part_size(const struct policy_limits *limits, const struct policy_stream *s)
 {
-	uint64_t parts = is_far(limits) ? 16 : 4;
+	uint64_t parts = is_far(limits) ? 16 : 4; /* many short GETs fill a far one sooner */
 
 	return MIN(MAX(s->window / parts, SMALLEST_PART), limits->max_part);
 }
@@ -103,7 +99,7 @@ void window_adjust(const struct policy_limits *limits, struct policy_stream *str
                    const struct policy_read *read)
 {
 	if (!stream->window)
-		stream->window = first_window(limits);
+		stream->window = first_window(limits, stream);
 	else if (read->stalled && stream->advanced)
 		stalled(limits, stream, read);
 }
@@ -121,6 +117,7 @@ void window_plan(const struct policy_limits *limits, struct policy_stream *strea
 	/* What is asked for and what follows it come in one GET. What was fetched ahead before and
 	 * is not there any more (evicted, failed) is not counted on. */
 	if (!policy_read_covered(read)) {
+		plan->demand.start = read_joint(limits, stream, read);
 		plan->demand.end = MAX(MIN(read->range.start + plan->part, end), read->range.end);
 		stream->fetched_to = plan->demand.end;
 	}

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "src/read/streams.h"
 
@@ -137,6 +138,7 @@ END_TEST
 /* ---- auto, over whole runs of reads with what they fetched being there ---- */
 
 struct run {
+	struct policy_limits limits;
 	struct streams streams;
 	struct range_set there;
 	uint64_t size, asked, gets;
@@ -148,6 +150,7 @@ static void run_init(struct run *r, uint64_t size)
 	memset(r, 0, sizeof(*r));
 	range_set_init(&r->there);
 	r->size = size;
+	r->limits = usual;
 }
 
 static void run_read(struct run *r, uint64_t start, uint64_t length)
@@ -159,14 +162,14 @@ static void run_read(struct run *r, uint64_t start, uint64_t length)
 
 	read.missing = range_set_first_gap(&r->there, read.range, &gap) ? gap.start : read.range.end;
 	read.stalled = read.missing < read.range.end;
-	stream = streams_observe(&r->streams, read.range, usual.max_gap);
+	stream = streams_observe(&r->streams, read.range, r->limits.max_gap);
 	r->plan = (struct policy_plan){0};
-	policy_auto.plan(&usual, &r->streams.history, stream, &read, &r->plan);
+	policy_auto.plan(&r->limits, &r->streams.history, stream, &read, &r->plan);
 	r->streams.history.reads++;
 	ck_assert_uint_le(r->plan.demand.start, start);
 	ck_assert_uint_ge(r->plan.demand.end, start + length);
 	ck_assert_uint_le(r->plan.demand.end, r->size);
-	r->gets += range_set_first_gap(&r->there, r->plan.demand, &gap);
+	r->gets += read.stalled;
 	range_set_add(&r->there, r->plan.demand);
 	range_set_add(&r->there, r->plan.ahead);
 	stream->fetched_to = MAX(stream->fetched_to, MAX(r->plan.demand.end, r->plan.ahead.end));
@@ -220,6 +223,86 @@ START_TEST(auto_lists_an_archive_with_one_get)
 	}
 	ck_assert_uint_le(r.asked, r.size);
 	ck_assert_uint_le(run_end(&r), r.asked + r.asked / 4 + 512 * KIB);
+}
+END_TEST
+
+/* A ZIP64 archive of 600 GiB: its directory, told by the tail, is one GET more, however the
+ * reader goes through it, and says nothing of how long a member is. */
+START_TEST(auto_fetches_a_directory_that_the_tail_tells_of)
+{
+	uint64_t size = 600 * GIB, start = size - 8 * MIB - 100, step = _i ? MIB : 8 * KIB;
+	struct policy_history *history;
+	struct run r;
+
+	run_init(&r, size);
+	history = &r.streams.history;
+	run_read(&r, size - 4 * KIB, 4 * KIB);
+	ck_assert(history->tail);
+	history->directory = (struct range){start, size - 100};
+	history->archive = true;
+	for (uint64_t at = start & ~4095ull; at < size; at += step)
+		run_read(&r, at, MIN(step, size - at));
+	ck_assert_uint_eq(r.gets, 2);
+	for (uint64_t k = 1; k < 5; k++) {
+		uint64_t before = range_set_total(&r.there);
+
+		r.gets = 0;
+		run_read(&r, k * GIB, 8 * KIB);
+		for (uint64_t at = 8 * KIB; at < 2 * MIB; at += MIB)
+			run_read(&r, k * GIB + at, MIB);
+		ck_assert_uint_le(r.gets, 2);
+		ck_assert_uint_le(range_set_total(&r.there) - before, 2 * MIB + 512 * KIB);
+	}
+	run_end(&r);
+}
+END_TEST
+
+/* Behind 30 ms, what 8 connections bring in the time that was waited for is fetched whole; a
+ * larger object is not, nor one that is near, however long a reader scatters over it. */
+START_TEST(auto_fetches_a_far_object_whole_once_that_was_waited_for)
+{
+	static const struct {
+		uint64_t size, first_byte_ns;
+		unsigned waits; /* 0: never */
+	} rows[] = {
+		{16 * MIB, 30 * NS_PER_MS, 2}, {35 * MIB, 30 * NS_PER_MS, 3}, {64 * MIB, 30 * NS_PER_MS, 5},
+		{65 * MIB, 30 * NS_PER_MS, 0}, {16 * MIB, NS_PER_MS, 0},      {16 * MIB, 0, 0},
+	};
+	unsigned waits = 0;
+	struct run r;
+
+	run_init(&r, rows[_i].size);
+	r.limits.first_byte_ns = rows[_i].first_byte_ns;
+	r.limits.rate = 80000000;
+	for (uint64_t k = 0; k < 60 && !r.streams.history.whole; k++) {
+		run_read(&r, r.size / 64 * (5 * k % 63 + 1), 4 * KIB);
+		waits++;
+	}
+	ck_assert_uint_eq(r.streams.history.whole ? waits : 0, rows[_i].waits);
+	if (rows[_i].waits) {
+		ck_assert(strstr(r.plan.why, "all of it"));
+		ck_assert_uint_eq(run_end(&r), rows[_i].size);
+	} else {
+		ck_assert_uint_eq(r.asked, 60 * 4 * KIB);
+		ck_assert_uint_eq(run_end(&r), r.asked);
+	}
+}
+END_TEST
+
+/* R4: a request that overtook the one before it brings that one's bytes as well. */
+START_TEST(auto_takes_what_was_overtaken_along)
+{
+	struct run r;
+
+	run_init(&r, GIB);
+	run_read(&r, 100 * MIB, 8 * KIB);
+	run_read(&r, 100 * MIB + 8 * KIB, 32 * KIB);
+	run_read(&r, 200 * MIB, 8 * KIB);
+	run_read(&r, 200 * MIB + 40 * KIB, 16 * KIB);
+	ck_assert_uint_eq(r.plan.demand.start, 200 * MIB + 8 * KIB);
+	run_read(&r, 200 * MIB + 8 * KIB, 32 * KIB);
+	ck_assert_uint_eq(r.gets, 4);
+	run_end(&r);
 }
 END_TEST
 
@@ -307,6 +390,9 @@ int main(void)
 	tcase_add_test(tc, sequential_fetches_ahead_from_the_first_read_on);
 	tcase_add_test(tc, auto_takes_a_small_object_whole);
 	tcase_add_test(tc, auto_lists_an_archive_with_one_get);
+	tcase_add_loop_test(tc, auto_fetches_a_directory_that_the_tail_tells_of, 0, 2);
+	tcase_add_loop_test(tc, auto_fetches_a_far_object_whole_once_that_was_waited_for, 0, 6);
+	tcase_add_test(tc, auto_takes_what_was_overtaken_along);
 	tcase_add_loop_test(tc, auto_is_exact_where_reads_scatter, 0, 3);
 	tcase_add_test(tc, auto_opens_a_window_for_who_reads_from_the_start);
 	tcase_add_test(tc, auto_reads_ahead_of_a_strided_index);

@@ -63,6 +63,36 @@ START_TEST(reordering_does_not_break_a_stream)
 }
 END_TEST
 
+/* R4: the pairs of a reader swapped from its first one on. */
+START_TEST(a_reader_swapped_at_its_beginning_is_one_stream)
+{
+	struct policy_stream *s = NULL;
+
+	for (uint64_t pair = 0; pair < 40; pair += 2) {
+		observe(pair * 128 * KIB + 128 * KIB, 128 * KIB);
+		s = observe(pair * 128 * KIB, 128 * KIB);
+	}
+	ck_assert_uint_eq(count_used(), 1);
+	ck_assert_uint_eq(s->first, 0);
+	ck_assert_uint_eq(s->frontier, 40 * 128 * KIB);
+}
+END_TEST
+
+/* Who reads up to where another began stays another: that one is far ahead. */
+START_TEST(a_stream_that_meets_an_older_one_stays_apart)
+{
+	struct policy_stream *ahead, *s;
+
+	for (uint64_t i = 0; i < 100; i++)
+		ahead = observe(20 * MIB + i * 128 * KIB, 128 * KIB);
+	for (uint64_t i = 0; i < 170; i++)
+		s = observe(i * 128 * KIB, 128 * KIB);
+	ck_assert_uint_eq(count_used(), 2);
+	ck_assert_uint_eq(s->frontier, 170 * 128 * KIB);
+	ck_assert_uint_eq(ahead->frontier, 20 * MIB + 100 * 128 * KIB);
+}
+END_TEST
+
 /* R5: 32 readers of one inode take turns, or come as they like. */
 START_TEST(interleaved_streams_stay_apart)
 {
@@ -191,6 +221,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, a_forward_reader_is_one_stream);
 	tcase_add_test(tc, reordering_does_not_break_a_stream);
+	tcase_add_test(tc, a_reader_swapped_at_its_beginning_is_one_stream);
+	tcase_add_test(tc, a_stream_that_meets_an_older_one_stays_apart);
 	tcase_add_loop_test(tc, interleaved_streams_stay_apart, 0, 3);
 	tcase_add_loop_test(tc, random_reads_are_no_streams, 0, 3);
 	tcase_add_test(tc, random_runs_stay_apart);
