@@ -74,6 +74,22 @@ def frugal(watch):
     assert watch.heads == 0, watch.seen
 
 
+def page_cache_drops():
+    with open("/proc/vmstat", encoding="ascii") as file:
+        return int(dict(line.split() for line in file)["drop_pagecache"])
+
+
+def undisturbed(attempt):
+    """What attempt(i) returns, i = 0, 1, ..., the first time that nobody made the kernel drop
+    its pages meanwhile, as benchmarks do: what it keeps of a file is part of what is counted."""
+    for i in range(20):
+        before = page_cache_drops()
+        result = attempt(i)
+        if page_cache_drops() == before:
+            return result
+    raise AssertionError("somebody drops the kernel's pages all the time")
+
+
 LISTERS = {
     "unzip": lambda path: run(["unzip", "-l", path]).stdout.splitlines()[-1].split()[1],
     "zipfile": lambda path: run([sys.executable, "-c", NAMELIST, path]).stdout.strip(),
@@ -92,17 +108,22 @@ def test_listing_an_archive_is_one_get(archive, tool):
 @pytest.mark.parametrize("tool", ["unzip", "zipfile"])
 def test_one_more_member_is_at_most_two_gets(archive, tool):
     mount, server, path = archive
-    member = lib_data.member_name(1234)
-    LISTERS[tool](path)
-    with Watch(mount, server) as watch:
-        if tool == "unzip":
-            body = run(["unzip", "-p", path, member], text=False, errors=None).stdout
-        else:
-            script = "import sys, zipfile\n" \
-                     "sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))"
-            body = run([sys.executable, "-c", script, path, member],
-                       text=False, errors=None).stdout
-    assert body == lib_data.noise(1234, 512 * KIB)
+
+    def attempt(i):
+        member = lib_data.member_name(1234 + i)
+        LISTERS[tool](path)
+        with Watch(mount, server) as watch:
+            if tool == "unzip":
+                body = run(["unzip", "-p", path, member], text=False, errors=None).stdout
+            else:
+                script = "import sys, zipfile\n" \
+                         "sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))"
+                body = run([sys.executable, "-c", script, path, member],
+                           text=False, errors=None).stdout
+        assert body == lib_data.noise(1234 + i, 512 * KIB)
+        return watch
+
+    watch = undisturbed(attempt)
     assert len(watch.gets) <= 2, watch.seen
     frugal(watch)
 
@@ -113,15 +134,20 @@ def test_a_cold_member_is_frugal(archive):
     with Watch(mount, server) as watch:
         body = run(["unzip", "-p", path, lib_data.member_name(77)], text=False, errors=None).stdout
     assert body == lib_data.noise(77, 512 * KIB)
+    assert len(watch.gets) <= 3, watch.seen
     frugal(watch)
 
 
 def test_listing_again_costs_nothing(archive):
     mount, server, path = archive
-    LISTERS["unzip"](path)
-    with Watch(mount, server) as watch:
-        LISTERS["zipfile"](path)
-    assert not watch.seen
+
+    def attempt(_):
+        LISTERS["unzip"](path)
+        with Watch(mount, server) as watch:
+            LISTERS["zipfile"](path)
+        return watch
+
+    assert not undisturbed(attempt).seen
 
 
 def test_ls_of_5000_names_is_five_lists(nulls3, mount):
