@@ -211,7 +211,9 @@ def test_r4_reads_out_of_order_are_one_stream(cold, direct, original):
         for offset in (pair + size, pair):
             assert direct.pread(size, offset) == original[offset:offset + size]
     gets = [request for request in log.read() if request.method == "GET"]
-    assert len(gets) < 64, [request.range for request in gets]  # for 512 reads
+    # After the first few, which come before it is known for a stream, a part of its window each.
+    short = [request.range for request in gets if request.sent < MIB]
+    assert len(short) <= 4 and len(gets) <= 80, [request.range for request in gets]
     assert mount.stats().received <= len(original) + 16 * MIB
 
 
