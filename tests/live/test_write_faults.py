@@ -3,6 +3,7 @@ nothing else damaged."""
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -76,6 +77,50 @@ def test_disk_full_in_a_replacement_keeps_the_old_value(small, local):
     fd = os.open(fs.path("value"), os.O_RDWR)
     expect_error(errno.ENOSPC, os.posix_fallocate, fd, 0, 20 * MIB)
     os.close(fd)
+
+
+@pytest.fixture
+def limited_quota():
+    """A directory that may hold 4 MiB: a subvolume of btrfs, whose quotas need nothing of the
+    kernel but btrfs."""
+    base = Path(tempfile.mkdtemp(prefix="pailfs-quota-"))
+    top, image = base / "top", base / "image"
+    top.mkdir()
+    with open(image, "wb") as f:
+        f.truncate(128 * MIB)
+    run(["mkfs.btrfs", "-q", image])
+    if run(["mount", "-t", "btrfs", "-o", "loop", image, top], check=False).returncode:
+        shutil.rmtree(base)
+        pytest.skip("no btrfs in this kernel, or no loop devices")
+    run(["btrfs", "quota", "enable", top])
+    run(["btrfs", "subvolume", "create", top / "limited"])
+    run(["btrfs", "qgroup", "limit", "4M", top / "limited"])
+    yield top / "limited"
+    run(["umount", top])
+    shutil.rmtree(base)
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("mkfs.btrfs"), reason="no btrfs-progs")
+@pytest.mark.parametrize("kind", ["file", "direct"])
+def test_quota(limited_quota, local, kind):
+    fs = local(kind, root=limited_quota)
+    fs.path("value").write_bytes(b"v" * MIB)
+    fd = os.open(fs.path("new"), os.O_RDWR | os.O_CREAT)
+    done = 0
+    with pytest.raises(OSError) as caught:
+        while True:
+            done += os.pwrite(fd, b"w" * 300_000, done)
+    assert caught.value.errno == errno.EDQUOT
+    assert 2 * MIB < done < 4 * MIB
+    assert os.pread(fd, done, 0) == b"w" * done  # what was acknowledged is there
+    expect_error(errno.EDQUOT, os.posix_fallocate, fd, 0, 20 * MIB)
+    os.close(fd)
+    os.unlink(fs.path("new"))
+    assert fs.path("value").read_bytes() == b"v" * MIB
+    run(["btrfs", "filesystem", "sync", limited_quota])
+    fs.path("value").write_bytes(b"x" * 2 * MIB)
+    assert (limited_quota / "value").read_bytes() == b"x" * 2 * MIB
 
 
 @needs_root

@@ -1,0 +1,148 @@
+"""Mounts by a user who is not root. The tests run as root so that there is another user to be;
+where the suite itself runs as a user, every live test is one of these."""
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import lib_data
+from lib_local import in_children
+from lib_mount import environment, start_fails
+from lib_proc import PAILCTL, PAILFS, mounted, run, wait_until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user too")
+NOBODY = 65534
+AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+@pytest.fixture
+def user():
+    """user(work) runs work() as nobody; user.start(SOURCE, OPTION...) mounts as nobody, at
+    user.mnt. user.home is nobody's directory."""
+    class User:
+        def __init__(self):
+            self.base = Path(tempfile.mkdtemp(prefix="pailfs-test-", dir="/tmp"))
+            self.base.chmod(0o755)
+            self.program, self.pailctl = (shutil.copy(p, self.base) for p in (PAILFS, PAILCTL))
+            self.home, self.mnt = self.base / "home", self.base / "mnt"
+            for each in (self.home, self.mnt):
+                each.mkdir()
+                os.chown(each, NOBODY, NOBODY)
+
+        def __call__(self, work):
+            def as_nobody(_):
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+                work()
+            in_children(1, as_nobody)
+
+        def start(self, source, *options, env=None):
+            words = [word for option in options for word in ("-o", option)]
+            done = run([self.program, source, self.mnt, *words], env=environment(env), **AS_NOBODY)
+            assert (done.stdout, done.stderr) == ("", "")
+            assert mounted(self.mnt)
+
+    # Distributions give it to everybody; a container's may be root's alone.
+    mode = stat.S_IMODE(os.stat("/dev/fuse").st_mode)
+    os.chmod("/dev/fuse", 0o666)
+    one = User()
+    yield one
+    if mounted(one.mnt):
+        run(["fusermount3", "-u", "-z", one.mnt])
+    os.chmod("/dev/fuse", mode)
+    shutil.rmtree(one.base)
+
+
+def refused(number, call, *arguments):
+    with pytest.raises(OSError) as caught:
+        call(*arguments)
+    assert caught.value.errno == number, caught.value
+
+
+@pytest.mark.parametrize("kind", ["file", "direct", "mem"])
+def test_a_local_store(user, kind):
+    root = Path(tempfile.mkdtemp(prefix="backing-", dir=user.home)) if kind != "mem" else None
+    if root:
+        os.chown(root, NOBODY, NOBODY)
+        (root / "roots").write_bytes(b"root's own")
+        (root / "roots").chmod(0o600)
+        (root / "locked").mkdir(0o755)
+    data = os.urandom(5_000_001)
+
+    def work():
+        here = user.mnt
+        (here / "d").mkdir()
+        (here / "d/f").write_bytes(data)
+        assert (here / "d/f").read_bytes() == data
+        with open(here / "d/f", "r+b", buffering=0) as f:
+            os.pwrite(f.fileno(), b"changed", 1_234_567)
+            os.fsync(f.fileno())
+        os.link(here / "d/f", here / "hard")
+        os.symlink("hard", here / "soft")
+        os.mkfifo(here / "pipe")
+        os.setxattr(here / "hard", "user.colour", b"blue")
+        os.utime(here / "hard", ns=(1, 2))
+        os.rename(here / "d/f", here / "g")
+        os.truncate(here / "soft", 2_000_000)
+        assert (here / "g").read_bytes() == data[:1_234_567] + b"changed" + data[1_234_574:2_000_000]
+        st = (here / "g").stat()
+        assert (st.st_nlink, st.st_uid, st.st_gid) == (2, NOBODY, NOBODY)
+        assert os.getxattr(here / "g", "user.colour") == b"blue"
+
+        os.chmod(here / "g", 0o400)
+        refused(errno.EACCES, os.open, here / "g", os.O_WRONLY)
+        refused(errno.EPERM, os.chown, here / "g", 0, 0)
+        refused(errno.EPERM, os.mknod, here / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        if root:
+            refused(errno.EACCES, (here / "roots").read_bytes)
+            refused(errno.EPERM, os.chmod, here / "roots", 0o666)
+            refused(errno.EACCES, (here / "locked/f").touch)
+            os.unlink(here / "roots")  # the directory is nobody's
+        os.unlink(here / "hard")
+        shutil.rmtree(here / "d")
+        assert sorted(os.listdir(here)) == sorted(["g", "pipe", "soft"] + (["locked"] if root else []))
+
+    user.start(f"{kind}://{root or ''}")
+    user(work)
+    # Without allow_other the kernel keeps all others out, root too.
+    refused(errno.EACCES, os.listdir, user.mnt)
+    if root:
+        st = (root / "g").stat()
+        assert (st.st_uid, stat.S_IMODE(st.st_mode), st.st_size) == (NOBODY, 0o400, 2_000_000)
+    run([user.pailctl, "umount", user.mnt], **AS_NOBODY)
+    assert not mounted(user.mnt)
+
+
+def test_a_bucket(user, nulls3):
+    def work():
+        assert "stored.zip" in os.listdir(user.mnt / "tools")
+        run(["cmp", user.mnt / "tools/odd.bin", user.home / "original"])
+        assert (user.mnt / "tools/odd.bin").stat().st_uid == NOBODY
+        refused(errno.EROFS, (user.mnt / "tools/new").touch)
+        assert b"pailfs_store_requests_total" in (user.mnt / ".pailfs/stats").read_bytes()
+
+    shutil.copy(lib_data.data("tools") / "odd.bin", user.home / "original")
+    (user.home / "original").chmod(0o644)
+    s3 = nulls3.s3()
+    user.start("s3://bench", *s3.options, env=s3.environ)
+    user(work)
+    refused(errno.EACCES, os.listdir, user.mnt)
+    run(["fusermount3", "-u", user.mnt], **AS_NOBODY)
+    wait_until(lambda: not mounted(user.mnt), 10, "end of the mount")
+
+
+def test_what_only_root_may(user):
+    def line_of(directory, *options):
+        return start_fails("mem://", *options, directory=directory, program=user.program, prefix=prefix)
+    prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    theirs = user.base / "theirs"
+    theirs.mkdir(0o755)
+    line = line_of(theirs)
+    assert str(theirs) in line and "only root may mount" in line
+    if "\nuser_allow_other" not in "\n" + Path("/etc/fuse.conf").read_text():
+        assert "user_allow_other in /etc/fuse.conf" in line_of(user.mnt, "allow_other")
