@@ -274,26 +274,35 @@ static void checkpoint_add(struct dir_handle *d, uint64_t offset, char *after)
 	d->checkpoints[d->checkpoint_count++] = (struct checkpoint){offset, after};
 }
 
-/* Asks for the batch that follows `offset`, or one before it from which to count on. Returns
- * as names_readdir. */
+/* The last cursor that stands at or before an offset; NULL: none does. */
+static const struct checkpoint *checkpoint_before(const struct dir_handle *d, uint64_t offset)
+{
+	size_t i = d->checkpoint_count;
+
+	while (i && d->checkpoints[i - 1].offset > offset)
+		i--;
+	return i ? &d->checkpoints[i - 1] : NULL;
+}
+
+/* Asks for the batch that brings a reader at `offset` on: the one behind this, or, where that
+ * would lead away or a cursor is nearer, the one behind the cursor. Returns as names_readdir. */
 static int dir_load(struct dir_request *r, uint64_t offset)
 {
 	struct dir_handle *d = r->dir;
 	struct names_readdir *b = &d->batch;
+	const struct checkpoint *c = checkpoint_before(d, offset);
+	uint64_t end = d->batch_offset + b->count;
 	const char *after = NULL;
 	char *own = NULL;
 	int result;
 
-	if (d->loaded && b->count && offset == d->batch_offset + b->count) {
+	if (d->loaded && b->count && offset >= end && (!c || c->offset <= end)) {
 		after = own = names_cursor(&b->entries[b->count - 1]);
-		checkpoint_add(d, offset, xstrdup(own));
-		d->batch_offset = offset;
+		checkpoint_add(d, end, xstrdup(own));
+		d->batch_offset = end;
 	} else {
-		d->batch_offset = FIRST_OFFSET;
-		for (size_t i = 0; i < d->checkpoint_count && d->checkpoints[i].offset <= offset; i++) {
-			d->batch_offset = d->checkpoints[i].offset;
-			after = d->checkpoints[i].after;
-		}
+		d->batch_offset = c ? c->offset : FIRST_OFFSET;
+		after = c ? c->after : NULL;
 	}
 	dir_drop_batch(d);
 	result = names_readdir(r->parked.fs->c.names, b, d->node->key, after, BATCH_ENTRIES);

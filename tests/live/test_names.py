@@ -1,8 +1,13 @@
-"""Directories of more than a page, on real servers: what is shown does not depend on where the
-pages end."""
+"""Directories of more than a page: what is shown does not depend on where the pages end, nor on
+where a reader goes on."""
+import json
 import os
+import sys
+import textwrap
 
 import pytest
+from lib_bucket import Bucket
+from lib_proc import run
 from test_meta import listed_by_mount
 
 
@@ -45,3 +50,47 @@ def test_m1_names_around_a_slash_found_without_a_listing(pages, mount):
     assert here.path("d").is_dir() and here.path("e").is_dir()
     for missing in ("d/1010", "d.", "d-", "e/12", "e1", "b"):
         assert not os.path.lexists(here.path(missing)), missing
+
+
+SEEKING = """
+    import ctypes, json, os, sys
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
+    for call in (libc.readdir, libc.rewinddir, libc.telldir):
+        call.argtypes = [ctypes.c_void_p]
+    libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
+    libc.telldir.restype = ctypes.c_long
+
+    def name(listing):
+        entry = libc.readdir(listing)
+        return ctypes.string_at(entry + 19).decode() if entry else None
+
+    listing = libc.opendir(os.fsencode(sys.argv[1]))
+    order, places = [], []
+    while True:
+        places.append(libc.telldir(listing))
+        found = name(listing)
+        order.append(found)
+        if not found:
+            break
+    wrong = []
+    for number in json.loads(sys.argv[2]):
+        libc.rewinddir(listing)
+        first = name(listing)
+        for stream in listing, libc.opendir(os.fsencode(sys.argv[1])):
+            libc.seekdir(stream, places[number])
+            found = name(stream)
+            if (first, found) != (order[0], order[number]):
+                wrong.append((number, first, found, order[number]))
+    print(json.dumps([len(order), wrong]))
+"""
+
+
+def test_m1_seekdir_finds_its_way_from_anywhere(mount):
+    """Forward and back, over more than one reply and more than one cursor that is kept."""
+    with Bucket({f"d/{i:05}": b"" for i in range(9000)}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign")
+        numbers = [3, 600, 5000, 8999, 1500, 9002, 4097, 4098, 4099, 0, 513, 514, 515, 8500]
+        done = run([sys.executable, "-c", textwrap.dedent(SEEKING), here.path("d"),
+                    json.dumps(numbers)], timeout=30)
+    assert json.loads(done.stdout) == [9003, []]
