@@ -124,6 +124,12 @@ static void control_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 	control_text_unref(t);
 }
 
+/* Kernels that do not know noflush ask at each close, whose error it would be. */
+static void control_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, 0);
+}
+
 static void control_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	control_text_unref((struct control_text *)(uintptr_t)fi->fh);
@@ -268,6 +274,7 @@ const struct fs_family fs_control = {
                 .getattr = control_getattr,
                 .open = control_open,
                 .read = control_read,
+                .flush = control_flush,
                 .release = control_release,
                 .opendir = control_opendir,
                 .readdir = control_readdir,

@@ -11,6 +11,14 @@ static const struct fs_family *family_of(struct fs *fs, fuse_ino_t ino)
 
 #define COUNT(id) stats_inc(fs_of(req)->c.stats, STAT_FUSE_##id)
 
+/* For what a family has not: ENOSYS, by which the kernel learns that no file of the mount has it
+ * and asks no more. That a control file has no attributes, or nothing to sync, says nothing of
+ * the others. */
+static void reply_lacking(fuse_req_t req, fuse_ino_t ino)
+{
+	fuse_reply_err(req, control_owns(ino) ? EOPNOTSUPP : ENOSYS);
+}
+
 /* Defines front_OP, which takes `params` (after req and ino) and passes `args` on. */
 #define FRONT(op, id, params, args)                                             \
 	static void front_##op params                                            \
@@ -21,7 +29,7 @@ static const struct fs_family *family_of(struct fs *fs, fuse_ino_t ino)
 		if (family->ops.op)                                              \
 			family->ops.op args;                                     \
 		else                                                             \
-			fuse_reply_err(req, ENOSYS); \
+			reply_lacking(req, ino);                                 \
 	}
 
 static void front_init(void *userdata, struct fuse_conn_info *conn)

@@ -20,7 +20,7 @@ struct fs_family {
 	 * strings have been checked. Runs on a serving thread and does not wait. NULL, or a
 	 * result of -EOPNOTSUPP: it has no such command. */
 	void (*command)(struct fs *fs, struct ctl_message *m);
-	struct fuse_lowlevel_ops ops;   /* what is NULL is answered with ENOSYS */
+	struct fuse_lowlevel_ops ops;   /* what is NULL is answered by front.c */
 };
 
 extern const struct fs_family fs_bucket;  /* keys, versions, the read engine */

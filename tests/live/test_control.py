@@ -168,6 +168,58 @@ def test_umount_after_the_daemon_was_killed(mount, nulls3):
     assert not mounted(here.directory)
     here.kill()
 
+def attempt(call, *arguments):
+    try:
+        call(*arguments)
+    except OSError:
+        pass
+
+
+def test_what_control_files_lack_the_others_keep(mount, tmp_path):
+    """The kernel takes ENOSYS for an answer for the whole mount: it would send no fsync any more,
+    and ask for no attributes, of which ACLs are some."""
+    here = mount(f"file://{tmp_path}")
+    directory, stats = here.path(".pailfs"), here.path(".pailfs", "stats")
+    for path in (directory, stats):
+        descriptor = os.open(path, os.O_RDONLY)
+        attempt(os.fsync, descriptor)
+        attempt(os.lseek, descriptor, 0, os.SEEK_DATA)
+        os.close(descriptor)
+        for call in (os.listxattr, os.readlink, os.rmdir, os.unlink):
+            attempt(call, path)
+        attempt(os.getxattr, path, "user.a")
+        attempt(os.setxattr, path, "user.a", b"1")
+        attempt(os.removexattr, path, "user.a")
+        attempt(os.chmod, path, 0o600)
+        attempt(os.link, path, here.path("link"))
+        attempt(os.rename, path, here.path("name"))
+    for call in (os.mkdir, os.mkfifo, lambda name: os.open(name, os.O_CREAT | os.O_WRONLY),
+                 lambda name: os.symlink("x", name)):
+        attempt(call, here.path(".pailfs", "new"))
+    value, copy = here.path("value"), here.path("copy")
+    source, target = os.open(stats, os.O_RDONLY), os.open(copy, os.O_CREAT | os.O_RDWR)
+    attempt(os.copy_file_range, source, target, 10)
+
+    before = here.stats()
+    with open(value, "wb") as file:
+        file.write(b"12345")
+        file.flush()
+        os.fsync(file.fileno())
+        assert os.lseek(file.fileno(), 0, os.SEEK_HOLE) == 5
+    descriptor = os.open(here.directory, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    os.setxattr(value, "user.a", b"1")
+    assert os.listxattr(value) == ["user.a"] and os.getxattr(value, "user.a") == b"1"
+    os.removexattr(value, "user.a")
+    with open(value, "rb") as file:
+        assert os.copy_file_range(file.fileno(), target, 5) == 5
+    for descriptor in (source, target):
+        os.close(descriptor)
+    asked = here.stats() - before
+    for op, count in (("fsync", 2), ("lseek", 1), ("create", 1), ("copy_file_range", 1)):
+        assert asked.sum("pailfs_fuse_requests_total", op=op) == count, op
+
 
 # set_range, with the strict contract.
 
