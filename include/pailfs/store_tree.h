@@ -136,8 +136,10 @@ int tree_setattr(struct tree_object *o, const struct tree_change *change, struct
                  struct stat *st);
 /* The target's length, cut to `size`; not NUL-terminated. */
 ssize_t tree_readlink(struct tree_object *o, char *buffer, size_t size);
-/* As getxattr(2) and its kin: size 0 asks for the length. */
-ssize_t tree_getxattr(struct tree_object *o, const char *name, void *value, size_t size);
+/* As getxattr(2) and its kin: size 0 asks for the length. handle: an open one of this object,
+ * through which a store may have a shorter way, or NULL. */
+ssize_t tree_getxattr(struct tree_object *o, struct tree_handle *handle, const char *name, void *value,
+                      size_t size);
 ssize_t tree_listxattr(struct tree_object *o, char *list, size_t size);
 int tree_setxattr(struct tree_object *o, const char *name, const void *value, size_t size, int flags);
 int tree_removexattr(struct tree_object *o, const char *name);
@@ -237,6 +239,7 @@ struct tree_handle_ops {
 	void (*close)(struct tree_handle *h); /* frees the handle, lets go of its object */
 	/* Optional. */
 	int (*flush)(struct tree_handle *h);
+	ssize_t (*getxattr)(struct tree_handle *h, const char *name, void *value, size_t size);
 	int (*fallocate)(struct tree_handle *h, int mode, off_t offset, off_t length);
 	off_t (*seek)(struct tree_handle *h, off_t offset, int whence);
 	ssize_t (*copy_range)(struct tree_handle *in, off_t in_offset, struct tree_handle *out,

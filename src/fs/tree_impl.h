@@ -38,6 +38,7 @@ struct inode {
 	uint64_t parent;            /* tree_state.lock; where the kernel met it last, and … */
 	char *name;                 /* tree_state.lock; … under which name; NULL for the root */
 	unsigned handles;           /* tree_state.lock; open ones */
+	struct tree_handle *handle; /* tree_state.lock; the last of them, not counted; or NULL */
 	struct list age;            /* tree_state.lock; in tree_state.oldest */
 	struct inode_version told;   /* tree_state.lock; what the kernel was told last */
 	UT_hash_handle hh;          /* tree_state.lock */
@@ -84,8 +85,12 @@ uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struc
                              uint64_t parent, const char *name);
 /* Whether as many are held as the store wants: what need not be looked up should not be. */
 bool inode_crowded(struct tree_state *t);
-/* Counts its open handles: one more, or one less. */
-void inode_opened(struct tree_state *t, uint64_t id, int change);
+/* Takes note of a handle that was opened, or that is about to be closed. */
+void inode_opened(struct tree_state *t, uint64_t id, struct tree_handle *h);
+void inode_closing(struct tree_state *t, uint64_t id, struct tree_handle *h);
+/* An open handle, with a reference, or NULL. It may be NULL although there is one: only the
+ * last one that was opened is known. */
+struct tree_handle *inode_handle(struct tree_state *t, uint64_t id);
 /* The nodeid under which the kernel knows this file; 0: it does not. */
 uint64_t inode_known(struct tree_state *t, const struct stat *st);
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);

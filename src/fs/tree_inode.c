@@ -234,14 +234,38 @@ bool inode_crowded(struct tree_state *t)
 	return t->tree->max_objects && HASH_COUNT(t->by_key) > t->tree->max_objects;
 }
 
-void inode_opened(struct tree_state *t, uint64_t id, int change)
+void inode_opened(struct tree_state *t, uint64_t id, struct tree_handle *h)
 {
 	struct inode *n;
 
 	scoped_lock(&t->lock);
 	n = slots_get(&t->inodes, id);
-	if (n)
-		n->handles += (unsigned)change;
+	if (!n)
+		return;
+	n->handles++;
+	n->handle = h;
+}
+
+void inode_closing(struct tree_state *t, uint64_t id, struct tree_handle *h)
+{
+	struct inode *n;
+
+	scoped_lock(&t->lock);
+	n = slots_get(&t->inodes, id);
+	if (!n)
+		return;
+	n->handles--;
+	if (n->handle == h)
+		n->handle = NULL;
+}
+
+struct tree_handle *inode_handle(struct tree_state *t, uint64_t id)
+{
+	struct inode *n;
+
+	scoped_lock(&t->lock);
+	n = slots_get(&t->inodes, id);
+	return n && n->handle ? tree_handle_ref(n->handle) : NULL;
 }
 
 uint64_t inode_known(struct tree_state *t, const struct stat *st)

@@ -35,14 +35,14 @@ static void drop_handle(fuse_req_t req, fuse_ino_t ino, uint64_t id)
 	if (!h)
 		return;
 	stats_add(fs_of(req)->c.stats, STAT_OPEN_FILES, -1);
-	inode_opened(tree_of(req), ino, -1);
+	inode_closing(tree_of(req), ino, h);
 	tree_close(h);
 }
 
 static void keep_handle(fuse_req_t req, fuse_ino_t ino, struct tree_handle *h, struct fuse_file_info *fi)
 {
 	stats_inc(fs_of(req)->c.stats, STAT_OPEN_FILES);
-	inode_opened(tree_of(req), ino, 1);
+	inode_opened(tree_of(req), ino, h);
 	fi->fh = handle_add(tree_of(req), h);
 }
 

@@ -288,13 +288,16 @@ void tree_setxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, const ch
 void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	scoped_object n = object_of(req, ino);
+	struct tree_handle *h;
 	char *value;
 
 	if (!n)
 		return;
+	h = inode_handle(tree_of(req), ino);
 	value = size ? xmalloc(size) : NULL;
-	reply_bytes(req, tree_getxattr(n, name, value, size), value, size);
+	reply_bytes(req, tree_getxattr(n, h, name, value, size), value, size);
 	free(value);
+	tree_close(h);
 }
 
 void tree_listxattr_op(fuse_req_t req, fuse_ino_t ino, size_t size)

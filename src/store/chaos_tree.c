@@ -228,7 +228,7 @@ static ssize_t chaos_getxattr(struct tree_object *o, const char *name, void *val
 {
 	int r = spared(o, CHAOS_XATTR);
 
-	return r ? r : tree_getxattr(inner_object(o), name, value, size);
+	return r ? r : tree_getxattr(inner_object(o), NULL, name, value, size);
 }
 
 static ssize_t chaos_listxattr(struct tree_object *o, char *list, size_t size)

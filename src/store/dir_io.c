@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include "src/store/dir_impl.h"
 
@@ -183,6 +184,13 @@ static int dir_fsync(struct tree_handle *h, bool data_only)
 	return result(data_only ? fdatasync(h->fd) : fsync(h->fd));
 }
 
+/* The kernel asks for security.capability before each write of a user. From the descriptor that
+ * is a microsecond or two; through /proc, as for a value that is not open, it is ten. */
+static ssize_t dir_handle_getxattr(struct tree_handle *h, const char *name, void *value, size_t size)
+{
+	return count(fgetxattr(h->fd, name, value, size));
+}
+
 static int dir_fallocate(struct tree_handle *h, int mode, off_t offset, off_t length)
 {
 	/* What moves bytes or sizes down is not for a file that others write at offsets. */
@@ -212,6 +220,7 @@ const struct tree_handle_ops dir_handle_ops = {
 	.fsync = dir_fsync,
 	.close = dir_close,
 	.flush = dir_flush,
+	.getxattr = dir_handle_getxattr,
 	.fallocate = dir_fallocate,
 	.seek = dir_seek,
 	.copy_range = dir_copy_range,

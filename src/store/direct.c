@@ -433,6 +433,13 @@ static int direct_fallocate(struct tree_handle *base, int mode, off_t offset, of
 	return r;
 }
 
+static ssize_t direct_getxattr(struct tree_handle *base, const char *name, void *value, size_t size)
+{
+	struct tree_handle plain = {.fd = direct_handle(base)->buffered};
+
+	return dir_handle_ops.getxattr(&plain, name, value, size);
+}
+
 static off_t direct_seek(struct tree_handle *base, off_t offset, int whence)
 {
 	struct tree_handle plain = {.fd = direct_handle(base)->buffered};
@@ -460,6 +467,7 @@ static const struct tree_handle_ops direct_handle_ops = {
 	.set_range = direct_set_range,
 	.fsync = direct_fsync,
 	.close = direct_close,
+	.getxattr = direct_getxattr,
 	.fallocate = direct_fallocate,
 	.seek = direct_seek,
 	.copy_range = direct_copy_range,

@@ -221,8 +221,12 @@ ssize_t tree_readlink(struct tree_object *o, char *buffer, size_t size)
 	return o->tree->ops->readlink ? o->tree->ops->readlink(o, buffer, size) : -EINVAL;
 }
 
-ssize_t tree_getxattr(struct tree_object *o, const char *name, void *value, size_t size)
+ssize_t tree_getxattr(struct tree_object *o, struct tree_handle *handle, const char *name, void *value,
+                      size_t size)
 {
+	assert(!handle || handle->object->tree == o->tree);
+	if (handle && handle->ops->getxattr)
+		return handle->ops->getxattr(handle, name, value, size);
 	return o->tree->ops->getxattr ? o->tree->ops->getxattr(o, name, value, size) : -EOPNOTSUPP;
 }
 

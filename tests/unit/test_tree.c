@@ -386,16 +386,21 @@ START_TEST(extended_attributes)
 
 	fixture_open(&f, _i);
 	h = make("a", "x", 1);
-	ck_assert_int_eq(tree_getxattr(h->object, "user.a", value, sizeof(value)), -ENODATA);
+	ck_assert_int_eq(tree_getxattr(h->object, NULL, "user.a", value, sizeof(value)), -ENODATA);
 	ck_assert_int_eq(tree_setxattr(h->object, "user.a", "1234", 4, XATTR_REPLACE), -ENODATA);
 	ck_assert_int_eq(tree_setxattr(h->object, "user.a", "1234", 4, XATTR_CREATE), 0);
 	ck_assert_int_eq(tree_setxattr(h->object, "user.a", "1234", 4, XATTR_CREATE), -EEXIST);
-	ck_assert_int_eq(tree_getxattr(h->object, "user.a", value, 0), 4);
-	ck_assert_int_eq(tree_getxattr(h->object, "user.a", value, 3), -ERANGE);
-	ck_assert_int_eq(tree_getxattr(h->object, "user.a", value, sizeof(value)), 4);
+	ck_assert_int_eq(tree_getxattr(h->object, NULL, "user.a", value, 0), 4);
+	ck_assert_int_eq(tree_getxattr(h->object, NULL, "user.a", value, 3), -ERANGE);
+	ck_assert_int_eq(tree_getxattr(h->object, NULL, "user.a", value, sizeof(value)), 4);
 	ck_assert_mem_eq(value, "1234", 4);
+	memset(value, 0, sizeof(value));
+	ck_assert_int_eq(tree_getxattr(h->object, h, "user.a", value, 0), 4);
+	ck_assert_int_eq(tree_getxattr(h->object, h, "user.a", value, sizeof(value)), 4);
+	ck_assert_mem_eq(value, "1234", 4);
+	ck_assert_int_eq(tree_getxattr(h->object, h, "user.b", value, sizeof(value)), -ENODATA);
 	ck_assert_int_eq(tree_setxattr(h->object, "user.a", "", 0, 0), 0);
-	ck_assert_int_eq(tree_getxattr(h->object, "user.a", value, sizeof(value)), 0);
+	ck_assert_int_eq(tree_getxattr(h->object, NULL, "user.a", value, sizeof(value)), 0);
 	ck_assert_int_eq(tree_listxattr(h->object, value, 0), 7);
 	ck_assert_int_eq(tree_listxattr(h->object, value, sizeof(value)), 7);
 	ck_assert_mem_eq(value, "user.a", 7);
