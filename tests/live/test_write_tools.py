@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from lib_local import KINDS, Local
+from lib_local import KINDS, Local, in_children
 from lib_proc import run
 
 pytestmark = pytest.mark.limit(300)
@@ -91,6 +91,33 @@ def test_sqlite(shared, journal):
         assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
         assert db.execute("select count(*) from t").fetchone()[0] == 500 * (n + 1)
         db.close()
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_sqlite_writers_at_once(shared, journal):
+    """Their locks are fcntl's, and the index of a WAL is a shared mapping."""
+    def write(worker):
+        db = sqlite3.connect(path, timeout=240)
+        for n in range(25):
+            with db:
+                db.execute("begin immediate")
+                total = db.execute("select sum(n) from t").fetchone()[0]
+                db.execute("insert into t values (?, ?, ?)", (worker, 1, "x" * (n * 401 % 9000)))
+                assert db.execute("select sum(n) from t").fetchone()[0] == total + 1
+        db.close()
+
+    path = shared.path(f"shared-{journal}")
+    db = sqlite3.connect(path)
+    assert db.execute(f"pragma journal_mode={journal}").fetchone()[0] == journal
+    with db:
+        db.execute("create table t (worker integer, n integer, s text)")
+        db.execute("insert into t values (0, 0, '')")
+    db.close()
+    in_children(4, write)
+    db = sqlite3.connect(path)
+    assert db.execute("pragma integrity_check").fetchone()[0] == "ok"
+    assert db.execute("select count(*), sum(n) from t").fetchone() == (101, 100)
+    db.close()
 
 
 @needs("git")
