@@ -35,6 +35,7 @@ struct fs {
 	const struct fs_family *family;
 	struct fuse_session *session;
 	struct dispatch *dispatch;   /* tells the kernel to forget; serves no requests */
+	struct dispatch *interrupts; /* ends what the former may be waiting for */
 	void *state;                 /* the family's own */
 	char *mountpoint;
 	unsigned readahead_kib;      /* what the kernel shall read ahead; the family may choose */
@@ -47,7 +48,6 @@ struct fs {
 	pthread_cond_t parked_gone;
 	struct list parked;          /* parked_lock; struct parked.link */
 	size_t parked_count;         /* parked_lock; those with a reference left */
-	bool stopping;               /* parked_lock; nothing more is parked for long */
 };
 
 static inline struct fs *fs_of(fuse_req_t req)
@@ -63,7 +63,7 @@ static inline struct fs *fs_of(fuse_req_t req)
  *	unpark()    before the reply, on whichever thread; after it no interrupt comes
  *	parked_unref() drops the creator's reference, after the reply
  *
- * `interrupt` is called at most once, on the dispatch thread, when the kernel or the end of
+ * `interrupt` is called at most once, on a thread for that, when the kernel or the end of
  * the mount asks for an early end; the request may be finishing at the same time. */
 struct parked {
 	struct fs *fs;

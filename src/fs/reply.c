@@ -1,9 +1,12 @@
 /* reply.c - requests that wait, and what is told to the kernel outside of replies.
  *
  * A parked request has two references at most: its creator's, and one of the interrupt on
- * its way through the dispatch thread. libfuse calls the interrupt function under a lock of
- * the request that unpark() takes too, so after unpark() no new interrupt starts; one that
- * was posted before finds the memory still there. */
+ * its way through the interrupts' thread. libfuse calls the interrupt function under a lock
+ * of the request that unpark() takes too, so after unpark() no new interrupt starts; one that
+ * was posted before finds the memory still there.
+ *
+ * That thread is not the one that tells the kernel to forget a name: the kernel waits then for
+ * the questions about that directory to end, which are the ones that want to be interrupted. */
 #include "fs_impl.h"
 
 #include <stdlib.h>
@@ -24,7 +27,7 @@ static void post_interrupt(struct parked *p)
 		return;
 	atomic_fetch_add(&p->refs, 1);
 	p->task.run = run_interrupt;
-	dispatch_post(p->fs->dispatch, &p->task);
+	dispatch_post(p->fs->interrupts, &p->task);
 }
 
 static void on_interrupt(fuse_req_t req, void *data)
@@ -78,7 +81,6 @@ void parked_drain(struct fs *fs)
 	struct parked *p;
 
 	pthread_mutex_lock(&fs->parked_lock);
-	fs->stopping = true;
 	list_for_each(p, &fs->parked, link)
 		post_interrupt(p);
 	/* Until the last is gone, not only unparked: the thread that answers still needs us. */

@@ -94,6 +94,8 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 	fuse_set_log_func(log_fuse);
 
 	err = dispatch_create("pailfs-forget", &fs->dispatch);
+	if (!err)
+		err = dispatch_create("pailfs-intr", &fs->interrupts);
 	if (!err && fs->family->create)
 		err = fs->family->create(fs);
 	if (err) {
@@ -174,6 +176,7 @@ void fs_destroy(struct fs *fs)
 		parked_drain(fs);
 		fuse_session_unmount(fs->session);
 	}
+	dispatch_destroy(fs->interrupts);
 	dispatch_destroy(fs->dispatch);
 	if (fs->session)
 		fuse_session_destroy(fs->session);

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import lib_data
 import pytest
+from lib_bucket import Bucket
 from lib_mount import environment
 from lib_proc import PAILCTL, PAILFS, mounted, processes_with, run, wait_until
 
@@ -326,6 +327,63 @@ def test_f1_one_who_goes_leaves_the_others_waiting(silent):
     assert second.poll() is None
     proxy.clear()
     assert second.wait(60) == 0
+
+
+@pytest.fixture
+def forgetting(mount):
+    """(mount, descriptor, event): listings get no answer any more, and the event is set when one
+    is asked for. The descriptor is of d/a, of which one page was read before it was replaced."""
+    begin, end = threading.Event(), threading.Event()
+    with Bucket({"d/a": b"1" * MIB, "d/b": b"b"}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "read_policy=ranged",
+                     "range_buffer=0", "negative_ttl=0s", "stall_timeout=40s")
+        file = os.open(here.path("d/a"), os.O_RDONLY)
+        assert os.pread(file, PAGE, 0) == b"1" * PAGE
+        bucket.objects["d/a"] = b"2" * MIB
+
+        def bend(handler, answer):
+            if "list-type" in handler.path:
+                begin.set()
+                end.wait(60)
+            return answer()
+
+        bucket.bend = bend
+        yield here, file, begin
+        end.set()
+        os.close(file)
+
+
+def interrupted_stat(path):
+    return subprocess.Popen([sys.executable, "-c", textwrap.dedent(INTERRUPTED), "stat", path],
+                            stdout=subprocess.PIPE, text=True)
+
+
+def test_f1_a_name_that_the_kernel_shall_forget_holds_up_no_interrupt(forgetting):
+    """To forget a name the kernel waits for the questions about its directory."""
+    here, file, asked = forgetting
+    with interrupted_stat(here.path("d/x")) as child:
+        assert asked.wait(10)
+        with pytest.raises(OSError):
+            os.pread(file, PAGE, MIB // 2)
+        time.sleep(0.5)
+        start = time.monotonic()
+        child.send_signal(signal.SIGUSR1)
+        assert child.stdout.readline() == "asking\n"
+        assert int(child.stdout.readline()) == errno.EINTR
+        assert time.monotonic() - start < 2
+
+
+def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_end(forgetting):
+    here, file, asked = forgetting
+    with interrupted_stat(here.path("d/x")) as child:
+        assert asked.wait(10)
+        with pytest.raises(OSError):
+            os.pread(file, PAGE, MIB // 2)
+        time.sleep(0.5)
+        here.process.send_signal(signal.SIGTERM)
+        assert here.process.wait(5) == 0, here.log
+        child.kill()
+    here.kill()
 
 
 # F5: memory.
