@@ -54,9 +54,9 @@ struct names_lookup {
 	void (*done)(struct names_lookup *q, int result);
 	struct names_entry entry; /* the result; names_entry_release it */
 	char error[256];
-	/* Private. */
-	struct names *names;
+	/* Private; zero before the first call. */
 	void *state;
+	bool interrupted;
 };
 
 /* What stands under `name` in the directory `prefix`. Returns 1: known, entry is set; 0:
@@ -73,9 +73,9 @@ struct names_readdir {
 	size_t count;
 	bool end;                /* nothing follows these */
 	char error[256];
-	/* Private. */
-	struct names *names;
+	/* Private; zero before the first call. */
 	void *state;
+	bool interrupted;
 };
 
 /* Up to `max` entries of the directory `prefix` that come after the cursor `after` (NULL:
@@ -88,10 +88,11 @@ void names_readdir_release(struct names_readdir *q);
 /* The cursor that continues after this entry; the caller frees it. */
 char *names_cursor(const struct names_entry *e);
 
-/* Waits no longer: done runs with -EINTR unless it is about to run already. A listing that
- * nobody waits for ends after its page. */
-void names_lookup_interrupt(struct names_lookup *q);
-void names_readdir_interrupt(struct names_readdir *q);
+/* Waits no longer: done runs with -EINTR unless it is about to run already. A question that is
+ * asked with q after that gets -EINTR instead of waiting, so an interrupt may come at any time
+ * while q is there. A listing that nobody waits for ends after its page. */
+void names_lookup_interrupt(struct names *n, struct names_lookup *q);
+void names_readdir_interrupt(struct names *n, struct names_readdir *q);
 
 /* Forgets what is believed of one name (a read found another version under it), or of
  * everything below a prefix (pailctl refresh). */

@@ -58,7 +58,7 @@ static void lookup_done(struct names_lookup *q, int result)
 
 static void lookup_interrupt(struct parked *p)
 {
-	names_lookup_interrupt(&container_of(p, struct lookup_request, parked)->names);
+	names_lookup_interrupt(p->fs->c.names, &container_of(p, struct lookup_request, parked)->names);
 }
 
 static void lookup_free(struct parked *p)
@@ -106,7 +106,6 @@ struct dir_handle {
 	atomic_uint refs;      /* the kernel's, and one of each request: an interrupt may come late */
 	struct nodes *nodes;
 	struct node *node;
-	struct dir_request *request;
 	struct names_readdir batch;
 	bool loaded;           /* batch holds entries */
 	uint64_t batch_offset; /* the offset of the entry before batch.entries[0] */
@@ -117,6 +116,8 @@ struct dir_handle {
 struct dir_request {
 	struct parked parked;
 	struct dir_handle *dir;
+	struct names_readdir load; /* the handle's next batch while it is asked for: an interrupt
+	                            * that comes late must not meet another request's */
 	bool plus;
 	size_t size;
 	uint64_t offset;       /* reply with what comes after it */
@@ -289,7 +290,7 @@ static const struct checkpoint *checkpoint_before(const struct dir_handle *d, ui
 static int dir_load(struct dir_request *r, uint64_t offset)
 {
 	struct dir_handle *d = r->dir;
-	struct names_readdir *b = &d->batch;
+	const struct names_readdir *b = &d->batch;
 	const struct checkpoint *c = checkpoint_before(d, offset);
 	uint64_t end = d->batch_offset + b->count;
 	const char *after = NULL;
@@ -305,9 +306,15 @@ static int dir_load(struct dir_request *r, uint64_t offset)
 		after = c ? c->after : NULL;
 	}
 	dir_drop_batch(d);
-	result = names_readdir(r->parked.fs->c.names, b, d->node->key, after, BATCH_ENTRIES);
+	result = names_readdir(r->parked.fs->c.names, &r->load, d->node->key, after, BATCH_ENTRIES);
 	free(own);
 	return result;
+}
+
+static void dir_take_load(struct dir_request *r)
+{
+	r->dir->batch = r->load;
+	r->dir->loaded = true;
 }
 
 /* Fills the reply from the batch, and loads the next as long as nothing is in the reply. */
@@ -340,26 +347,25 @@ static void dir_go(struct dir_request *r)
 			dir_finish(r, result);
 			return;
 		}
-		d->loaded = true;
+		dir_take_load(r);
 	}
 }
 
-static void dir_loaded(struct names_readdir *batch, int result)
+static void dir_loaded(struct names_readdir *load, int result)
 {
-	struct dir_handle *d = container_of(batch, struct dir_handle, batch);
-	struct dir_request *r = d->request;
+	struct dir_request *r = container_of(load, struct dir_request, load);
 
 	if (result < 0) {
 		dir_finish(r, result);
 		return;
 	}
-	d->loaded = true;
+	dir_take_load(r);
 	dir_go(r);
 }
 
 static void dir_interrupt(struct parked *p)
 {
-	names_readdir_interrupt(&container_of(p, struct dir_request, parked)->dir->batch);
+	names_readdir_interrupt(p->fs->c.names, &container_of(p, struct dir_request, parked)->load);
 }
 
 static void dir_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi, bool plus)
@@ -380,8 +386,7 @@ static void dir_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file
 	r->data = xmalloc(size);
 	r->parked.interrupt = dir_interrupt;
 	r->parked.destroy = dir_request_free;
-	d->batch.done = dir_loaded;
-	d->request = r;
+	r->load.done = dir_loaded;
 	park(&r->parked, fs_of(req), req, true);
 	dir_add_dots(r);
 	dir_go(r);

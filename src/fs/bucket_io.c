@@ -159,6 +159,7 @@ static void read_interrupt(struct parked *p)
 {
 	struct read_request *r = container_of(p, struct read_request, parked);
 
+	names_lookup_interrupt(p->fs->c.names, &r->names);
 	if (r->read.reader)
 		reader_interrupt(&r->read);
 }

@@ -629,7 +629,6 @@ int names_lookup(struct names *n, struct names_lookup *q, const char *prefix, co
 	struct waiter *w;
 	int result;
 
-	q->names = n;
 	q->state = NULL;
 	q->entry = (struct names_entry){0};
 	q->error[0] = '\0';
@@ -639,6 +638,8 @@ int names_lookup(struct names *n, struct names_lookup *q, const char *prefix, co
 	pthread_mutex_lock(&n->lock);
 	time = time_of(n, clock_monotonic(n->clock));
 	result = answer_lookup(n, q, prefix, name, time, false, &answer);
+	if (result == 0 && q->interrupted)
+		result = -EINTR;
 	if (result != 0) {
 		pthread_mutex_unlock(&n->lock);
 		return result;
@@ -665,7 +666,6 @@ int names_readdir(struct names *n, struct names_readdir *q, const char *prefix,
 	struct waiter *w;
 	int result;
 
-	q->names = n;
 	q->state = NULL;
 	q->entries = NULL;
 	q->count = 0;
@@ -675,7 +675,10 @@ int names_readdir(struct names *n, struct names_readdir *q, const char *prefix,
 	pthread_mutex_lock(&n->lock);
 	time = time_of(n, clock_monotonic(n->clock));
 	result = answer_readdir(&work, q, prefix, after, max, time, &r);
-	if (result == 0) {
+	if (result == 0 && q->interrupted) {
+		free(r.gap.data);
+		result = -EINTR;
+	} else if (result == 0) {
 		q->state = w = waiter_create(&work, prefix, after, time.since);
 		w->readdir = q;
 		w->max = max;
@@ -706,12 +709,13 @@ char *names_cursor(const struct names_entry *e)
 	return xstrdup(e->name);
 }
 
-/* Takes a waiter away from its fetch; NULL when it is about to be answered. */
-static struct waiter *interrupt(struct names *n, void *const *state)
+/* Takes a waiter away from its fetch; NULL when it does not wait, or is about to be answered. */
+static struct waiter *interrupt(struct names *n, void *const *state, bool *interrupted)
 {
 	struct waiter *w;
 
 	scoped_lock(&n->lock);
+	*interrupted = true;
 	w = *state;
 	if (!w || !w->waiting)
 		return NULL;
@@ -719,9 +723,9 @@ static struct waiter *interrupt(struct names *n, void *const *state)
 	return w;
 }
 
-void names_lookup_interrupt(struct names_lookup *q)
+void names_lookup_interrupt(struct names *n, struct names_lookup *q)
 {
-	struct waiter *w = interrupt(q->names, &q->state);
+	struct waiter *w = interrupt(n, &q->state, &q->interrupted);
 
 	if (!w)
 		return;
@@ -729,9 +733,9 @@ void names_lookup_interrupt(struct names_lookup *q)
 	q->done(q, -EINTR);
 }
 
-void names_readdir_interrupt(struct names_readdir *q)
+void names_readdir_interrupt(struct names *n, struct names_readdir *q)
 {
-	struct waiter *w = interrupt(q->names, &q->state);
+	struct waiter *w = interrupt(n, &q->state, &q->interrupted);
 
 	if (!w)
 		return;

@@ -332,14 +332,15 @@ def test_f1_one_who_goes_leaves_the_others_waiting(silent):
 @pytest.fixture
 def forgetting(mount):
     """(mount, descriptor, event): listings get no answer any more, and the event is set when one
-    is asked for. The descriptor is of d/a, of which one page was read before it was replaced."""
+    is asked for. d/a and d/b were replaced; the descriptor is of d/a, of which one page was read
+    before."""
     begin, end = threading.Event(), threading.Event()
     with Bucket({"d/a": b"1" * MIB, "d/b": b"b"}) as bucket:
         here = mount("s3://bench", *bucket.options, "no_sign", "read_policy=ranged",
                      "range_buffer=0", "negative_ttl=0s", "stall_timeout=40s")
         file = os.open(here.path("d/a"), os.O_RDONLY)
         assert os.pread(file, PAGE, 0) == b"1" * PAGE
-        bucket.objects["d/a"] = b"2" * MIB
+        bucket.objects |= {"d/a": b"2" * MIB, "d/b": b"c"}
 
         def bend(handler, answer):
             if "list-type" in handler.path:
@@ -383,6 +384,19 @@ def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_end(forgetting):
         here.process.send_signal(signal.SIGTERM)
         assert here.process.wait(5) == 0, here.log
         child.kill()
+    here.kill()
+
+
+def test_f6_an_end_while_a_read_looks_for_the_new_version(forgetting, tmp_path):
+    """What was opened and replaced before its first byte is looked for under its name."""
+    here, _, asked = forgetting
+    done = tmp_path / "done"
+    with subprocess.Popen(["sh", "-c", 'head -c1 "$1"; echo > "$2"', "sh", here.path("d/b"), done],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        assert asked.wait(10) and not done.exists()
+        here.process.send_signal(signal.SIGTERM)
+        assert here.process.wait(5) == 0, here.log
+        wait_until(done.exists, 5, "the reader's end")
     here.kill()
 
 

@@ -833,21 +833,45 @@ START_TEST(interrupts)
 	start();
 	ask(&asked[0], "d/", "a");
 	ask(&asked[1], "d/", "a");
-	names_lookup_interrupt(&asked[0].q);
+	names_lookup_interrupt(n, &asked[0].q);
 	ck_assert(asked[0].ended);
 	ck_assert_int_eq(asked[0].result, -EINTR);
 	ck_assert(bucket_step(b));
 	ck_assert(asked[1].ended);
-	names_lookup_interrupt(&asked[1].q);
+	names_lookup_interrupt(n, &asked[1].q);
 	ck_assert_int_eq(asked[1].result, 0);
 	names_entry_release(&asked[1].q.entry);
 	ask_some(&a, "", NULL, 10);
-	names_readdir_interrupt(&a.q);
+	names_readdir_interrupt(n, &a.q);
 	ck_assert(a.ended);
 	ck_assert_int_eq(a.result, -EINTR);
 	ck_assert(bucket_step(b));
 	reads_as("", "d/");
 	ck_assert_uint_eq(b->lists, 2);
+}
+END_TEST
+
+/* An interrupt may be faster than the question that it is for. What is known is told all the
+ * same. */
+START_TEST(interrupts_before_the_question)
+{
+	struct names_lookup l = {.done = lookup_ended};
+	struct names_readdir r = {.done = readdir_ended};
+
+	bucket_add(b, "d/a");
+	bucket_set_mode(b, BUCKET_STEPS);
+	start();
+	names_lookup_interrupt(n, &l);
+	ck_assert_int_eq(names_lookup(n, &l, "d/", "a"), -EINTR);
+	names_readdir_interrupt(n, &r);
+	ck_assert_int_eq(names_readdir(n, &r, "d/", NULL, 10), -EINTR);
+	ck_assert(!bucket_step(b));
+	bucket_set_mode(b, BUCKET_AT_ONCE);
+	reads_as("d/", "a");
+	ck_assert_int_eq(names_lookup(n, &l, "d/", "a"), 1);
+	names_entry_release(&l.entry);
+	ck_assert_int_eq(names_readdir(n, &r, "d/", NULL, 10), 1);
+	names_readdir_release(&r);
 }
 END_TEST
 
@@ -1317,18 +1341,18 @@ static void *crowd(void *arg)
 		snprintf(name, sizeof(name), "%02d", rand_r(&m->seed) % 60);
 		m->ended = false;
 		if (what < 4) {
-			m->lookup.done = member_lookup_done;
+			m->lookup = (struct names_lookup){.done = member_lookup_done};
 			result = names_lookup(n, &m->lookup, prefix, name);
 			if (result == 0 && what == 0)
-				names_lookup_interrupt(&m->lookup);
+				names_lookup_interrupt(n, &m->lookup);
 			result = member_wait(m, result);
 			ck_assert(result == (atoi(name) < 50 ? 0 : -ENOENT) || result == -EINTR);
 			names_entry_release(&m->lookup.entry);
 		} else if (what < 6) {
-			m->readdir.done = member_readdir_done;
+			m->readdir = (struct names_readdir){.done = member_readdir_done};
 			result = names_readdir(n, &m->readdir, prefix, NULL, 100);
 			if (result == 0 && what == 4)
-				names_readdir_interrupt(&m->readdir);
+				names_readdir_interrupt(n, &m->readdir);
 			result = member_wait(m, result);
 			ck_assert(result == 0 || result == -EINTR);
 			names_readdir_release(&m->readdir);
@@ -1436,6 +1460,7 @@ int main(void)
 	tcase_add_test(tc, equal_questions_share_a_list);
 	tcase_add_loop_test(tc, guests_share_the_end_of_all_retries, 0, 2);
 	tcase_add_test(tc, interrupts);
+	tcase_add_test(tc, interrupts_before_the_question);
 	tcase_add_test(tc, an_error_is_not_a_short_directory);
 	tcase_add_test(tc, a_failed_page_ahead_is_asked_again);
 	tcase_add_loop_test(tc, an_endless_listing_ends, 0, 4);
