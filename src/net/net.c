@@ -11,14 +11,14 @@
 #include "pailfs/base/log.h"
 #include "src/net/loop.h"
 
-/* One loop receives more than a gigabyte a second; what the processors have beyond that is
- * for the readers. */
+/* A loop also answers the reads that waited for its bytes, and receives nothing meanwhile: a
+ * second one does. What the processors have beyond that is for the readers. */
 static unsigned default_loops(void)
 {
 	cpu_set_t set;
 	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
 
-	return (unsigned)MIN(MAX(count / 2, 1), 4);
+	return (unsigned)MIN(MAX(count / 2, MIN(count, 2)), 4);
 }
 
 /* curl would find out with the first connection, in words that do not name the option. */
