@@ -413,11 +413,11 @@ static bool may_retry(struct http_op *h, uint64_t *delay)
 	return retry_decide(&q, delay);
 }
 
-/* The last attempt has only what time the others left. When that was over before there was any
- * answer, the one before says more. */
+/* The last attempt has only what time the others left. When that was over before it could succeed
+ * or fail by itself, the one before says more. */
 static bool is_cut_short(struct http_op *h)
 {
-	return h->net.error == -ETIMEDOUT && !h->net.status && h->before.length > 0 &&
+	return h->net.error == -ETIMEDOUT && !h->judged && h->before.length > 0 &&
 	       now_of(h) >= h->deadline_ns;
 }
 
