@@ -24,7 +24,8 @@
  *
  * The errors that every operation may give, beside those it names:
  *	-EACCES  403, wrong or missing credentials     -ENOENT  no such key
- *	-ESTALE  412 or a changed validator: another version stands under the key (R2)
+ *	-ESTALE  412 or a changed validator: another version stands under the key (R2), and
+ *	         this one is not to be had any more
  *	-EIO     answers kept being wrong, or 5xx, until the retry budget was gone
  *	-ETIMEDOUT unreachable or stalled until then   -ECANCELED store_cancel came first
  *	-EOPNOTSUPP the store lacks the operation      -ENOMEM, -EMFILE …  as of the system
@@ -80,10 +81,20 @@ struct store_object {
 	uint64_t id;            /* unique in this process: the cache's key */
 	char *key;              /* never NULL; bytes as in the bucket, no leading '/' */
 	struct store_attr attr; /* what this version is; never changes, local-backed stores aside */
+	_Atomic(char *) version; /* its ID, when attr has none and an answer has told it since */
+	atomic_bool superseded;  /* no longer under its key, but read on by its ID */
 };
 
 struct store_object *store_object_ref(struct store_object *o);
 void store_object_unref(struct store_object *o); /* NULL is fine */
+/* The version's ID as far as it is known, "" if not; valid as long as the object. A listing does
+ * not tell it, the first GET that was for just this version does. */
+const char *store_object_version(const struct store_object *o);
+/* Learns it. All answers for one version say the same, so the first will do. */
+void store_object_learn_version(struct store_object *o, const char *version);
+/* Whether a get_range found the key replaced or deleted, and went on with this version because
+ * the bucket keeps it (R2). */
+bool store_object_is_superseded(const struct store_object *o);
 
 /* ---- configuration and life ---- */
 

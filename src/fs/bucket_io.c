@@ -217,12 +217,10 @@ static bool settle(struct read_request *r)
 	return true;
 }
 
-/* The version under the key is another one now, and this node's readers know the old one. */
-static void read_stale(struct read_request *r)
+/* Another version stands under the key now, or none: whoever opens the name shall find that. */
+static void supersede(struct fs *fs, struct node *node, const char *consequence)
 {
-	struct fs *fs = r->parked.fs;
 	struct nodes *nodes = nodes_of(fs);
-	struct node *node = r->node;
 	bool first;
 
 	pthread_mutex_lock(&nodes->lock);
@@ -232,12 +230,26 @@ static void read_stale(struct read_request *r)
 		HASH_DEL(nodes->by_key, node);
 	}
 	pthread_mutex_unlock(&nodes->lock);
-	if (first) {
-		log_warn(LOG_FS, "%s: the object was replaced or deleted while it was being read; "
-		         "its readers get ESTALE, open it again for the new version", node->key);
-		bucket_forget_name(fs, node);
-	}
+	if (!first)
+		return;
+	log_warn(LOG_FS, "%s: the object was replaced or deleted while it was being read; %s",
+	         node->key, consequence);
+	bucket_forget_name(fs, node);
+}
+
+static void read_stale(struct read_request *r)
+{
+	supersede(r->parked.fs, r->node, "its readers get ESTALE, open it again for the new version");
 	read_end(r, ESTALE);
+}
+
+/* A node that is settled keeps its object. */
+static void read_good(struct read_request *r)
+{
+	if (store_object_is_superseded(r->node->object))
+		supersede(r->parked.fs, r->node, "its readers go on with the version that the bucket "
+		          "keeps, open it again for the new one");
+	read_end(r, 0);
 }
 
 /* Reads what the node has become. */
@@ -322,6 +334,8 @@ static void read_finish(struct read_request *r, int result)
 			read_stale(r);
 		else
 			read_again(r);
+	} else if (result == 0) {
+		read_good(r);
 	} else if (result != -ESTALE && result != -ENOENT) {
 		read_end(r, -result);
 	} else {

@@ -76,6 +76,19 @@ static enum http_next follow(struct http_op *h, int *result)
 	return HTTP_FAIL;
 }
 
+/* The version that is wanted is not under its key any more. Where the bucket keeps it, it is
+ * asked for by its ID from now on. */
+static enum http_next gone(struct http_op *h, int *result, int error)
+{
+	struct store_object *o = h->kind == HTTP_OP_GET ? get_of(h)->object : NULL;
+
+	if (!o || h->version.version[0] || !*store_object_version(o))
+		return fail(result, error);
+	atomic_store(&o->superseded, true);
+	h->why = "";
+	return HTTP_AT_ONCE;
+}
+
 static enum http_next judge_refusal(struct http_op *h, int *result)
 {
 	const struct dialect *d = h->hs->dialect;
@@ -86,6 +99,7 @@ static enum http_next judge_refusal(struct http_op *h, int *result)
 	case DIALECT_RETRY:
 		return later(h, result, -EIO);
 	case DIALECT_NOT_FOUND:
+		return gone(h, result, -ENOENT);
 	case DIALECT_NO_BUCKET:
 		return fail(result, -ENOENT);
 	case DIALECT_EXPIRED:
@@ -108,7 +122,7 @@ static enum http_next judge_refusal(struct http_op *h, int *result)
 	case DIALECT_REDIRECT:
 		return follow(h, result);
 	case DIALECT_CHANGED:
-		return fail(result, -ESTALE);
+		return gone(h, result, -ESTALE);
 	case DIALECT_OUT_OF_RANGE:
 		/* Ranges lie inside the version that is believed in, so there is another one
 		 * now. An empty file has no first byte to probe. */
@@ -150,7 +164,7 @@ static enum http_next judge_data(struct http_op *h, int *result)
 		http_check_answer(h);
 	switch (h->check) {
 	case ANSWER_CHANGED:
-		return fail(result, -ESTALE);
+		return gone(h, result, -ESTALE);
 	case ANSWER_WRONG:
 		return later(h, result, -EIO);
 	case ANSWER_IGNORED_RANGE:

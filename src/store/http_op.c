@@ -13,6 +13,7 @@
 #include "src/store/http_store.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/crypto.h"
@@ -211,6 +212,16 @@ static int send(struct http_op *h)
 	return 0;
 }
 
+/* A version is asked for by its ETag, so that the answer tells when it is not the one under the
+ * key any more; by its ID from then on, or where there is no ETag that can be asked for. */
+static void choose_version(struct http_op *h, const struct store_object *o)
+{
+	bool by_id = store_object_is_superseded(o) || !answer_etag_is_strong(o->attr.etag);
+
+	snprintf(h->version.version, sizeof(h->version.version), "%s",
+	         by_id ? store_object_version(o) : "");
+}
+
 /* Returns 0 when the operation is under way, so that h is not the caller's any more, or
  * -errno. */
 static int attempt(struct http_op *h, bool renew)
@@ -226,6 +237,7 @@ static int attempt(struct http_op *h, bool renew)
 		h->told = get->filled;
 		h->call.offset = get->offset + get->filled;
 		h->call.length = get->length - get->filled;
+		choose_version(h, get->object);
 	}
 	http_moved_take(h);
 	take_endpoint(h);
@@ -356,13 +368,17 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 {
 	struct store_get *get;
 
-	if (!h->checked)
+	bool first = !h->checked;
+
+	if (first)
 		http_check_answer(h);
 	if (h->check != ANSWER_GOOD)
 		return -EBADMSG;
 	if (h->kind == HTTP_OP_PROBE_FILE)
 		return 0;
 	get = get_of(h);
+	if (first)
+		store_object_learn_version(get->object, h->answer.attr.version);
 	if (n > get->length - get->filled) {
 		h->why = "more bytes came than were asked for";
 		get->filled = h->told;

@@ -82,8 +82,9 @@ static int http_get_range(struct store *s, struct store_get *op)
 		.key = op->object->key,
 		.offset = op->offset,
 		.length = op->length,
-		.version = &op->object->attr,
+		.version = &h->version,
 	};
+	h->version = op->object->attr;
 	return http_op_start(h);
 }
 

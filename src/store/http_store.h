@@ -81,6 +81,7 @@ struct http_op {
 
 	/* Of the thread that runs the operation. */
 	struct dialect_call call;
+	struct store_attr version;    /* GET: which one must answer */
 	struct dialect_request request;
 	struct dialect_answer answer;
 	struct dialect_credentials *credentials; /* what this attempt was signed with */

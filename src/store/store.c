@@ -154,11 +154,14 @@ void store_object_init(struct store_object *o, struct store *s, const char *key,
 	o->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
 	o->key = xstrdup(key);
 	o->attr = *attr;
+	atomic_init(&o->version, NULL);
+	atomic_init(&o->superseded, false);
 }
 
 void store_object_fini(struct store_object *o)
 {
 	free(o->key);
+	free(atomic_load(&o->version));
 }
 
 /* ---- properties ---- */
@@ -226,6 +229,29 @@ void store_object_unref(struct store_object *o)
 	}
 	store_object_fini(o);
 	free(o);
+}
+
+const char *store_object_version(const struct store_object *o)
+{
+	const char *learnt = atomic_load(&o->version);
+
+	return o->attr.version[0] || !learnt ? o->attr.version : learnt;
+}
+
+void store_object_learn_version(struct store_object *o, const char *version)
+{
+	char *none = NULL, *copy;
+
+	if (!*version || *store_object_version(o))
+		return;
+	copy = xstrdup(version);
+	if (!atomic_compare_exchange_strong(&o->version, &none, copy))
+		free(copy);
+}
+
+bool store_object_is_superseded(const struct store_object *o)
+{
+	return atomic_load_explicit(&o->superseded, memory_order_relaxed);
 }
 
 int store_object_fd(struct store_object *o)

@@ -1,5 +1,6 @@
 """Ordinary tools read buckets and web servers, unmodified, and what they read compares
 equal with the originals."""
+import errno
 import hashlib
 import os
 import subprocess
@@ -174,10 +175,15 @@ def test_random_reads(place):
 
 
 def test_nothing_can_be_written(place):
-    if place.has_tree:
-        pytest.skip("a bucket may be written")  # issue of its own
-    with pytest.raises(OSError):
-        open(place.path("one"), "r+b").close()
+    """Neither a file nor, in a bucket, what is not there yet."""
+    one = place.path("one")
+    for action in (lambda: open(one, "r+b"), lambda: os.truncate(one, 0), lambda: os.unlink(one),
+                   lambda: open(one.with_name("new"), "xb"), lambda: os.mkdir(one.with_name("new")),
+                   lambda: os.rename(one, one.with_name("new")), lambda: os.utime(one)):
+        with pytest.raises(OSError) as failure:
+            action()
+        assert failure.value.errno == errno.EROFS
+    assert one.read_bytes() == original("one").read_bytes()
 
 
 # Trees: what only a listing shows.

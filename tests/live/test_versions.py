@@ -102,6 +102,61 @@ def test_r2_a_deleted_object_is_stale_not_short(mount, bucket):
     os.close(fd)
 
 
+@pytest.fixture
+def versioned(s3):
+    """A bucket that keeps versions."""
+    name = s3.bucket_of("versioned", {})
+    s3.client().put_bucket_versioning(Bucket=name,
+                                      VersioningConfiguration={"Status": "Enabled"})
+    yield s3, name
+    for page in s3.client().get_paginator("list_object_versions").paginate(Bucket=name):
+        for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            s3.client().delete_object(Bucket=name, Key=entry["Key"], VersionId=entry["VersionId"])
+
+
+@pytest.mark.parametrize("change", ["replaced", "deleted"])
+def test_r2_readers_go_on_where_the_bucket_keeps_versions(mount, versioned, change):
+    """An open file stays what it was, whatever stands under its name; a new open sees that."""
+    s3, name = versioned
+    put(versioned, "k", body(1))
+    m = mounted(mount, versioned)
+    fd = os.open(m.path("k"), os.O_RDONLY)
+    assert os.pread(fd, 4096, 0) == body(1)[:4096]
+    if change == "replaced":
+        put(versioned, "k", body(2, SIZE + 12345))
+    else:
+        s3.client().delete_object(Bucket=name, Key="k")
+    assert os.pread(fd, 4096, SIZE - 8192) == body(1)[SIZE - 8192:SIZE - 4096]
+    if change == "replaced":
+        with open(m.path("k"), "rb") as again:
+            assert again.read() == body(2, SIZE + 12345)
+    else:
+        with pytest.raises(FileNotFoundError):
+            open(m.path("k"), "rb")
+    assert b"".join(os.pread(fd, 1 << 20, i << 20) for i in range(6)) == body(1)
+    assert os.fstat(fd).st_size == SIZE
+    os.close(fd)
+    assert m.stats().requests("head") == 0
+    assert m.log.count("go on with the version") == 1 and "ESTALE" not in m.log
+
+
+def test_r2_a_version_that_was_removed_is_stale(mount, versioned):
+    """Also where versions are kept, nobody need keep all of them."""
+    s3, name = versioned
+    put(versioned, "k", body(1))
+    first = s3.client().head_object(Bucket=name, Key="k")["VersionId"]
+    m = mounted(mount, versioned)
+    fd = os.open(m.path("k"), os.O_RDONLY)
+    assert os.pread(fd, 4096, 0) == body(1)[:4096]
+    put(versioned, "k", body(2))
+    s3.client().delete_object(Bucket=name, Key="k", VersionId=first)
+    with pytest.raises(OSError) as failed:
+        os.pread(fd, 4096, SIZE - 8192)
+    assert failed.value.errno in (errno.ESTALE, errno.EIO)
+    os.close(fd)
+    assert open(m.path("k"), "rb").read() == body(2)
+
+
 def test_m3_a_fresh_open_sees_a_fresh_object_without_a_request_of_its_own(mount, bucket):
     put(bucket, "k", b"old old old")
     m = mounted(mount, bucket)

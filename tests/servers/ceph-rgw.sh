@@ -56,6 +56,8 @@ osd pool default pg num = 4
 osd pool default pgp num = 4
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+# On a machine that is too busy for a while the osd's leases would end, and all requests wait.
+osd heartbeat grace = 600
 mon allow pool size one = true
 mon allow pool delete = true
 mon max pg per osd = 1000

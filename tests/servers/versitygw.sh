@@ -27,9 +27,9 @@ start)
     port=$1
     shift
     [ -x "$bin/versitygw" ] || die "run '$SELF install' first"
-    mkdir -p "$W/data" "$W/iam"
+    mkdir -p "$W/data" "$W/iam" "$W/versions"
     need_ports versitygw "$port"
-    spawn versitygw env ROOT_ACCESS_KEY=pailfs ROOT_SECRET_KEY=pailfs-secret "$bin/versitygw" \
+    spawn versitygw env VGW_VERSIONING_DIR="$W/versions" ROOT_ACCESS_KEY=pailfs ROOT_SECRET_KEY=pailfs-secret "$bin/versitygw" \
         --port "127.0.0.1:$port" --iam-dir "$W/iam" "$@" posix "$W/data"
     wait_for versitygw 10 port_open "$port"
     printf 'S3_ENDPOINT=http://127.0.0.1:%s\nAWS_ACCESS_KEY_ID=pailfs\nAWS_SECRET_ACCESS_KEY=pailfs-secret\nAWS_REGION=us-east-1\nSTOP="%s stop %s"\n' \
