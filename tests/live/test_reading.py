@@ -340,6 +340,7 @@ def forgetting(mount):
                      "range_buffer=0", "negative_ttl=0s", "stall_timeout=40s")
         file = os.open(here.path("d/a"), os.O_RDONLY)
         assert os.pread(file, PAGE, 0) == b"1" * PAGE
+        here.path("d/b").stat()
         bucket.objects |= {"d/a": b"2" * MIB, "d/b": b"c"}
 
         def bend(handler, answer):
