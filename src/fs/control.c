@@ -191,6 +191,20 @@ static void control_access(fuse_req_t req, fuse_ino_t ino, int mask)
 	fuse_reply_err(req, mask & W_OK ? EACCES : 0);
 }
 
+/* No attributes: where the kernel checks ACLs it opens nothing before it knows that there is none. */
+static void control_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	fuse_reply_err(req, ENODATA);
+}
+
+static void control_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	if (size)
+		fuse_reply_buf(req, NULL, 0);
+	else
+		fuse_reply_xattr(req, 0);
+}
+
 /* ---- what pailctl asks ---- */
 
 /* An answer that waits for what was posted to the dispatch thread before it: a refresh is
@@ -282,6 +296,8 @@ const struct fs_family fs_control = {
                 .releasedir = control_releasedir,
                 .statfs = control_statfs,
                 .access = control_access,
+                .getxattr = control_getxattr,
+                .listxattr = control_listxattr,
                 .ioctl = control_ioctl,
         },
 };

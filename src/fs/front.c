@@ -12,8 +12,8 @@ static const struct fs_family *family_of(struct fs *fs, fuse_ino_t ino)
 #define COUNT(id) stats_inc(fs_of(req)->c.stats, STAT_FUSE_##id)
 
 /* For what a family has not: ENOSYS, by which the kernel learns that no file of the mount has it
- * and asks no more. That a control file has no attributes, or nothing to sync, says nothing of
- * the others. */
+ * and asks no more. That a control file has nothing to sync, or to seek in, says nothing of the
+ * others. */
 static void reply_lacking(fuse_req_t req, fuse_ino_t ino)
 {
 	fuse_reply_err(req, control_owns(ino) ? EOPNOTSUPP : ENOSYS);
