@@ -207,8 +207,9 @@ static void control_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 /* ---- what pailctl asks ---- */
 
-/* An answer that waits for what was posted to the dispatch thread before it: a refresh is
- * over when the kernel has forgotten. */
+/* An answer that may wait for what was posted to the dispatch thread before it: a refresh is
+ * over when the kernel has forgotten. Others do not, since that may take as long as a server is
+ * silent. */
 struct ctl_reply {
 	struct dispatch_task task;
 	fuse_req_t req;
@@ -279,7 +280,10 @@ static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void
 		run_command(fs_of(req), &r->message);
 	else
 		ctl_answer(&r->message, -EPERM, "", 0);
-	dispatch_post(fs_of(req)->dispatch, &r->task);
+	if (r->message.command == CTL_REFRESH || r->message.command == CTL_SET_RANGE)
+		dispatch_post(fs_of(req)->dispatch, &r->task);
+	else
+		send_reply(&r->task);
 }
 
 const struct fs_family fs_control = {

@@ -388,6 +388,17 @@ def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_end(forgetting):
     here.kill()
 
 
+def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_question_to_the_mount(forgetting):
+    here, file, asked = forgetting
+    with interrupted_stat(here.path("d/x")) as child:
+        assert asked.wait(10)
+        with pytest.raises(OSError):
+            os.pread(file, PAGE, MIB // 2)
+        time.sleep(0.5)
+        run([PAILCTL, "flush", here.directory], timeout=5)
+        child.send_signal(signal.SIGUSR1)
+
+
 def test_f6_an_end_while_a_read_looks_for_the_new_version(forgetting, tmp_path):
     """What was opened and replaced before its first byte is looked for under its name."""
     here, _, asked = forgetting
