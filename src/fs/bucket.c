@@ -25,8 +25,7 @@ static void bucket_init(struct fs *fs, struct fuse_conn_info *conn)
 	/* Versions never change under a node: nothing is asked again to keep pages (R2). */
 	conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
 	conn->want |= conn->capable & (FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS |
-	                               FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-	                               FUSE_CAP_EXPORT_SUPPORT);
+	                               FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
 }
 
 void bucket_fill_entry(struct fs *fs, const struct node *node, uint64_t valid_ns,
@@ -85,6 +84,19 @@ static void bucket_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
 	}
 	node_stat(fs_of(req), node, &st);
 	fuse_reply_attr(req, &st, FOREVER_SECONDS);
+}
+
+/* Who may come this far may read all. Without an answer the kernel would take every file for a
+ * program. */
+static void bucket_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct node *node = node_get(nodes_of(fs_of(req)), ino);
+	mode_t mode = fs_of(req)->file_mode;
+
+	if (!node)
+		fuse_reply_err(req, ESTALE);
+	else
+		fuse_reply_err(req, mask & X_OK && !node->directory && !(mode & 0111) ? EACCES : 0);
 }
 
 static void bucket_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -224,6 +236,7 @@ const struct fs_family fs_bucket = {
                 .forget = bucket_forget,
                 .forget_multi = bucket_forget_multi,
                 .getattr = bucket_getattr,
+                .access = bucket_access,
                 .open = bucket_open,
                 .read = bucket_read,
                 .release = bucket_release,
