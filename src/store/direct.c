@@ -29,6 +29,7 @@ enum {
 	BUFFER_BYTES = 1 << 20,     /* what one FUSE request carries at most */
 	BUFFERS_MAX = 16,
 	LOCK_BYTES = 4096,
+	NEAR_BYTES = 65536,
 };
 
 /* A range of one inode that somebody writes, on the writer's stack. */
@@ -283,26 +284,41 @@ static struct range plan_blocks(const struct direct_handle *h, uint64_t offset, 
 	return r;
 }
 
-/* Takes what the blocks hold beside the bytes that are written. */
-static int fill_block(struct direct_handle *h, char *bounce, struct range blocks, uint64_t block)
+static int fill(struct direct_handle *h, char *bounce, struct range blocks, struct range part)
 {
-	ssize_t r = read_blocks(h, bounce + (block - blocks.start), h->block, block);
+	size_t n = range_length(part);
+	ssize_t r = read_blocks(h, bounce + (part.start - blocks.start), n, part.start);
 
-	return r < 0 ? (int)r : (size_t)r < h->block ? -EIO : 0;
+	return r < 0 ? (int)r : (size_t)r < n ? -EIO : 0;
+}
+
+/* Takes what the first and the last block hold beside the bytes that are written: with one
+ * read when they are near, since a device's answer takes longer than the bytes between. */
+static int fill_ends(struct direct_handle *h, char *bounce, struct range blocks, uint64_t offset,
+                     uint64_t end)
+{
+	const struct range first = {blocks.start, blocks.start + h->block};
+	const struct range last = {blocks.end - h->block, blocks.end};
+	bool ragged_start = offset > blocks.start, ragged_end = end < blocks.end;
+	int r = 0;
+
+	if (ragged_start && ragged_end && range_length(blocks) <= NEAR_BYTES)
+		return fill(h, bounce, blocks, blocks);
+	if (ragged_start)
+		r = fill(h, bounce, blocks, first);
+	if (!r && ragged_end)
+		r = fill(h, bounce, blocks, last);
+	return r;
 }
 
 static ssize_t write_blocks(struct direct_handle *h, char *bounce, struct range blocks, const void *data,
                             uint64_t offset, uint64_t end)
 {
-	uint64_t last = blocks.end - h->block;
-	int r = 0;
 	ssize_t n;
+	int r;
 
 	end = MIN(end, blocks.end);
-	if (offset > blocks.start)
-		r = fill_block(h, bounce, blocks, blocks.start);
-	if (!r && end < blocks.end && (last > blocks.start || offset == blocks.start))
-		r = fill_block(h, bounce, blocks, last);
+	r = fill_ends(h, bounce, blocks, offset, end);
 	if (r)
 		return r;
 	memcpy(bounce + (offset - blocks.start), data, end - offset);
