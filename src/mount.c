@@ -13,6 +13,7 @@
 #include "pailfs/mount.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -154,13 +155,18 @@ static int build_bucket(struct stack *s, struct buf *error)
 	return reach_store(s, error);
 }
 
+static unsigned milliseconds(uint64_t ns)
+{
+	return (unsigned)MIN(ns / NS_PER_MS, UINT_MAX);
+}
+
 static int build_net(struct stack *s, struct buf *error)
 {
 	const struct config *c = s->config;
 	struct net_config net = {
 	        .connections = c->connections,
-	        .connect_timeout_ms = (unsigned)(c->connect_timeout_ns / NS_PER_MS),
-	        .stall_timeout_ms = (unsigned)(c->stall_timeout_ns / NS_PER_MS),
+	        .connect_timeout_ms = milliseconds(c->connect_timeout_ns),
+	        .stall_timeout_ms = milliseconds(c->stall_timeout_ns),
 	        .ca_file = c->ca_file,
 	        .http2 = c->http2,
 	        .user_agent = "pailfs/" PAILFS_VERSION,

@@ -41,7 +41,7 @@ struct config {
 	uid_t uid;
 	gid_t gid;
 	mode_t umask, file_mode, dir_mode;
-	bool uid_set, gid_set, umask_set;
+	bool uid_set, gid_set;
 	bool allow_other, default_permissions;
 	char *fsname, *subtype;
 	char *log, *log_level, *oplog;

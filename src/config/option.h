@@ -17,7 +17,7 @@ enum option_type {
 	OPTION_GROUP, /* gid_t, likewise */
 	OPTION_WORD,  /* an enum or a bool: the index of the value in `words` */
 	OPTION_TEXT,  /* char *; one of `words` where there are some */
-	OPTION_PATH,  /* char *; made absolute */
+	OPTION_PATH,  /* char *; one of `words` where there are some, or made absolute */
 	OPTION_URLS,  /* char **, NULL-terminated; repeatable, {1...8} expanded */
 	OPTION_RULES, /* config.rules and rule_count; repeatable */
 };

@@ -119,7 +119,7 @@ static const struct option face_options[] = {
          .argument = "USER", .shown = "the user's", .help = "Who owns the files of a bucket."},
         {"gid", .type = OPTION_GROUP, .offset = FIELD(gid_t, gid), .mark = FIELD(bool, gid_set),
          .argument = "GROUP", .shown = "the user's", .help = "The group of the files of a bucket."},
-        {"umask", MODE(umask), .mark = FIELD(bool, umask_set), .shown = "the user's",
+        {"umask", MODE(umask), .shown = "the user's",
          .help = "Permissions that files do not have."},
         {"file_mode", MODE(file_mode), .shown = "666 without umask",
          .help = "The permissions of the files of a bucket."},
@@ -141,7 +141,7 @@ static const struct option mount_options[] = {
 };
 
 static const struct option record_options[] = {
-        {"log", TEXT(log, "stderr|syslog|PATH"), .shown = "syslog; stderr with -f",
+        {"log", PATH(log, "stderr|syslog|PATH"), .words = "stderr|syslog", .shown = "syslog; stderr with -f",
          .help = "Where log lines go."},
         {"log_level", TEXT(log_level, "LEVEL"), .initial = "warn", .flags = OPTION_SUFFIX,
          .words = "error|warn|info|debug",

@@ -26,6 +26,9 @@ static const struct unit time_units[] = {
 	{"ms", NS_PER_MS},           {"", NS_PER_SECOND},       {NULL},
 };
 
+/* A century: what is added to it does not overflow. */
+#define TIME_MAX (100ull * 365 * 24 * 3600 * NS_PER_SECOND)
+
 static const struct unit count_units[] = {{"", 1}, {NULL}};
 
 static int parse_digits(const char **s, uint64_t *out)
@@ -294,7 +297,7 @@ static int store_value(struct config *c, const struct option *o, const char *val
 		*(uint64_t *)at = n;
 		return 0;
 	case OPTION_TIME:
-		if (config_parse_time(value, &n) || n < o->min)
+		if (config_parse_time(value, &n) || n < o->min || n > TIME_MAX)
 			return -EINVAL;
 		*(uint64_t *)at = n;
 		return 0;
@@ -321,7 +324,10 @@ static int store_value(struct config *c, const struct option *o, const char *val
 		*(char **)at = xstrdup(value);
 		return 0;
 	case OPTION_PATH:
-		path = *value ? absolute_path(value, layer->file) : NULL;
+		if (o->words && word_index(o->words, value) >= 0)
+			path = xstrdup(value);
+		else
+			path = *value ? absolute_path(value, layer->file) : NULL;
 		if (!path)
 			return -EINVAL;
 		free(*(char **)at);

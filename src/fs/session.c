@@ -68,12 +68,10 @@ static void mount_options(const struct fs *fs, struct buf *out)
 static void set_owner(struct fs *fs)
 {
 	const struct config *c = fs->c.config;
-	mode_t mask = c->umask_set ? c->umask : 022;
-
 	fs->uid = c->uid_set ? c->uid : getuid();
 	fs->gid = c->gid_set ? c->gid : getgid();
-	fs->file_mode = c->file_mode ? c->file_mode : 0666 & ~mask;
-	fs->dir_mode = c->dir_mode ? c->dir_mode : 0777 & ~mask;
+	fs->file_mode = c->file_mode;
+	fs->dir_mode = c->dir_mode;
 }
 
 int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)

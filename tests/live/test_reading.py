@@ -245,11 +245,12 @@ def test_m5_attributes(nulls3, mount):
         assert (got.st_uid, got.st_gid) == (12, 34)
 
 
-@pytest.mark.parametrize("mode", ["444", "555"])
+@pytest.mark.parametrize("mode", ["000", "444", "555"])
 def test_m5_what_is_no_program_is_not_executable(nulls3, mount, mode):
     here = mount("s3://bench/tools", *nulls3.s3().options, f"file_mode={mode}",
                  env=nulls3.s3().environ)
     assert os.access(here.path("one"), os.X_OK) == (mode == "555")
+    assert here.path("one").stat().st_mode & 0o777 == int(mode, 8)
     for path in (here.path("one"), here.path("samples"), here.directory):
         assert os.access(path, os.R_OK) and not os.access(path, os.W_OK)
     assert os.access(here.path("samples"), os.X_OK)

@@ -122,7 +122,7 @@ START_TEST(command_line)
 	ck_assert_uint_eq(c.rule_count, 1);
 	ck_assert_str_eq(c.rules[0].glob, "*.zip");
 	ck_assert_str_eq(c.rules[0].policy, "ranged");
-	ck_assert(c.umask_set && c.uid_set && !c.gid_set);
+	ck_assert(c.uid_set && !c.gid_set);
 	ck_assert_uint_eq(c.umask, 027);
 	ck_assert_uint_eq(c.file_mode, 0640);
 	ck_assert_uint_eq(c.dir_mode, 0750);
@@ -130,6 +130,24 @@ START_TEST(command_line)
 	ck_assert_int_eq(c.store.addressing, ADDRESSING_VIRTUAL);
 	ck_assert_str_eq(c.fsname, "a,b");
 	config_release(&c);
+}
+END_TEST
+
+/* The daemon leaves the directory that it was started in. */
+START_TEST(relative_paths)
+{
+	char *here = getcwd(NULL, 0), *path = xasprintf("%s/a/log", here);
+	struct config c;
+
+	parse_well(&c, "pailfs mem:// /mnt -o oplog=a/log,log=a/log");
+	ck_assert_str_eq(c.oplog, path);
+	ck_assert_str_eq(c.log, path);
+	config_release(&c);
+	parse_well(&c, "pailfs mem:// /mnt -o log=x -o log=syslog");
+	ck_assert_str_eq(c.log, "syslog");
+	config_release(&c);
+	free(path);
+	free(here);
 }
 END_TEST
 
@@ -206,6 +224,7 @@ static const struct {
         {"pailfs s3://b /m -o connections=-1", "from 1 to 4096"},
         {"pailfs s3://b /m -o stall_timeout=0", "not 0"},
         {"pailfs s3://b /m -o connect_timeout=5x", "a time"},
+        {"pailfs s3://b /m -o retry_timeout=5000000h", "a time"},
         {"pailfs s3://b /m -o read_policy=fast", "auto|sequential|ranged"},
         {"pailfs s3://b /m -o policy_rule=*.zip", "GLOB:POLICY"},
         {"pailfs s3://b /m -o policy_rule=*.zip:fast", "GLOB:POLICY"},
@@ -280,6 +299,7 @@ static const struct {
         {"nonsense\n", "config:1: a line is NAME = VALUE"},
         {"[s3://b\nmemory = 1g\n", "config:1: a section's name"},
         {"oplog = relative\n", "config:1: oplog=relative: a path here must be absolute"},
+        {"log = relative\n", "config:1: log=relative: a path here must be absolute"},
         {"connections = 1\nfsname = 0123456789012345678901234567890123456789012345678901234567890123"
          "4567890123456789012345678901234567890123456789012345678901234567890123456789012345678901"
          "23456789012345678901234567890123456789012345678901234567890123456789\n",
@@ -448,6 +468,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, defaults);
 	tcase_add_test(t, command_line);
+	tcase_add_test(t, relative_paths);
 	tcase_add_test(t, the_last_of_ro_and_rw_wins);
 	tcase_add_test(t, words_of_mount);
 	tcase_add_test(t, called_by_mount);
