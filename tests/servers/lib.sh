@@ -95,15 +95,24 @@ make_certs() { # [NAME]
 }
 
 # The comment at a script's top is its help.
-usage() { sed -n '2,/^[^#]/p' "$0" | sed '/^[^#]/d; s/^# \?//'; exit 2; }
+usage() { # [EXIT_STATUS]
+    sed -n '2,/^[^#]/p' "$0" | sed '/^[^#]/d; s/^# \?//'
+    exit "${1:-2}"
+}
 
 # Runs a command as root.
 as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        command -v sudo >/dev/null || die "neither root nor sudo to run: $*"
+        sudo "$@"
+    fi
 }
 
 # Debian packages, without starting their services (some would listen everywhere): a
-# machine that has no policy of its own gets one for as long as apt-get runs.
+# machine that has no policy of its own gets one for as long as apt-get runs. Only errors
+# are shown; the rest stands in /var/log/apt. A machine's first boot may hold the lock.
 apt_install() { # PACKAGE...
     local policy=/usr/sbin/policy-rc.d made= rc=0
     if [ ! -e $policy ]; then
@@ -112,7 +121,8 @@ apt_install() { # PACKAGE...
         made=1
     fi
     as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "$@" </dev/null || rc=$?
+        apt-get install -y -qq -o DPkg::Lock::Timeout=600 --no-install-recommends "$@" \
+        </dev/null >/dev/null || rc=$?
     [ -z "$made" ] || as_root rm -f $policy
     return $rc
 }
