@@ -78,6 +78,7 @@ WRAP(renameat, (int from, const char *name, int to, const char *new_name), from,
 WRAP(renameat2, (int from, const char *name, int to, const char *new_name, unsigned flags), from,
      name, to, new_name, flags)
 WRAP(openat64, (int fd, const char *name, int flags, mode_t mode), fd, name, flags, mode)
+WRAP(__openat64_2, (int fd, const char *name, int flags), fd, name, flags)
 
 ssize_t __real_pwrite64(int fd, const void *data, size_t n, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *data, size_t n, off_t offset);
