@@ -342,9 +342,9 @@ static enum cache_state look(const struct cache_object *o, struct range r, uint6
  * absent. Only a waiter that overlaps what changed can have been decided. */
 static void take_waiters(struct cache_object *o, struct range changed, int error, struct list *woken)
 {
-	struct cache_waiter *w, *next;
+	struct cache_waiter *w;
 
-	list_for_each_safe(w, next, &o->waiters, link) {
+	list_for_each_safe(w, &o->waiters, link) {
 		enum cache_state state;
 
 		if (!range_overlaps(w->range, changed))

@@ -139,11 +139,11 @@ struct victim {
 static int choose(struct tree_state *t, struct victim *victims, int max)
 {
 	unsigned left = HASH_COUNT(t->by_key);
-	struct inode *n, *next;
+	struct inode *n;
 	int count = 0;
 
 	scoped_lock(&t->lock);
-	list_for_each_safe(n, next, &t->oldest, age) {
+	list_for_each_safe(n, &t->oldest, age) {
 		if (!left-- || count == max)
 			break;
 		/* To the end, chosen or not: the next round shall not meet it again. */

@@ -215,9 +215,9 @@ static void end_overdue(struct net_loop *l)
 {
 	uint64_t stall_ns = l->net->config.stall_timeout_ms * NS_PER_MS, next = UINT64_MAX;
 	struct list overdue = LIST_INIT(overdue);
-	struct transfer *t, *tmp;
+	struct transfer *t;
 
-	list_for_each_safe (t, tmp, &l->running, link) {
+	list_for_each_safe(t, &l->running, link) {
 		if (transfer_overdue(t, l->now_ns, stall_ns)) {
 			list_remove(&t->link);
 			list_append(&overdue, &t->link);
@@ -345,9 +345,9 @@ static void *loop_main(void *data)
 
 static void loop_release(struct net_loop *l)
 {
-	struct transfer *t, *tmp;
+	struct transfer *t;
 
-	list_for_each_safe (t, tmp, &l->idle, link)
+	list_for_each_safe(t, &l->idle, link)
 		transfer_destroy(t);
 	if (l->multi)
 		curl_multi_cleanup(l->multi);

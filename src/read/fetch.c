@@ -165,7 +165,7 @@ static uint64_t gap_between(struct range a, struct range b)
  * the range of that; false when there is none or it may not start. The engine's lock is held. */
 static bool take_batch(struct read_engine *e, struct list *batch, struct range *merged)
 {
-	struct reader_request *q, *next;
+	struct reader_request *q;
 	uint64_t gap = max_gap(e);
 	struct reader *r;
 	bool grown = true;
@@ -180,7 +180,7 @@ static bool take_batch(struct read_engine *e, struct list *batch, struct range *
 	/* Each that joins may bring others within reach. */
 	while (grown) {
 		grown = false;
-		list_for_each_safe(q, next, &r->pending, pending) {
+		list_for_each_safe(q, &r->pending, pending) {
 			struct range both = {MIN(merged->start, q->demand.start),
 			                     MAX(merged->end, q->demand.end)};
 

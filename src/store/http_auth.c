@@ -52,7 +52,7 @@ static void look(struct dispatch_task *task)
 {
 	struct http_store *hs = container_of(task, struct http_store, auth_task);
 	struct list waiters = LIST_INIT(waiters);
-	struct http_op *h, *next;
+	struct http_op *h;
 	bool again;
 
 	do {
@@ -72,7 +72,7 @@ static void look(struct dispatch_task *task)
 			list_splice(&waiters, &hs->auth_waiters);
 		pthread_mutex_unlock(&hs->lock);
 	} while (again);
-	list_for_each_safe(h, next, &waiters, link) {
+	list_for_each_safe(h, &waiters, link) {
 		list_remove(&h->link);
 		http_op_authorized(h);
 	}

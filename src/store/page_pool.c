@@ -30,10 +30,10 @@ void page_pool_init(struct page_pool *p, uint64_t limit)
 
 void page_pool_release(struct page_pool *p)
 {
-	struct slab *s, *next;
+	struct slab *s;
 
 	assert(!p->used);
-	list_for_each_safe(s, next, &p->slabs, link)
+	list_for_each_safe(s, &p->slabs, link)
 		munmap(s, SLAB_BYTES);
 	pthread_mutex_destroy(&p->lock);
 }

@@ -65,14 +65,19 @@ static inline void list_splice(struct list *to, struct list *from)
 #define list_first(head, type, member) list_entry((head)->next, type, member)
 #define list_last(head, type, member) list_entry((head)->prev, type, member)
 
-#define list_for_each(it, head, member)                                            \
-	for (it = list_entry((head)->next, __typeof__(*it), member); &it->member != (head); \
-	     it = list_entry(it->member.next, __typeof__(*it), member))
-/* The body may take `it` out of the list. */
-#define list_for_each_safe(it, tmp, head, member)                                  \
-	for (it = list_entry((head)->next, __typeof__(*it), member),                \
-	    tmp = list_entry(it->member.next, __typeof__(*it), member);             \
-	     &it->member != (head);                                                 \
-	     it = tmp, tmp = list_entry(tmp->member.next, __typeof__(*it), member))
+/* The walk is along the nodes: a node is taken for a part of an element only when it is not the
+ * head, since a head's links may not be read as an element's. After a whole walk `it` is the
+ * last element, or as it was. The body must not take `it` out of the list unless it leaves the
+ * loop. */
+#define list_for_each(it, head, member)                                                            \
+	for (struct list *it##_node = (head)->next;                                                \
+	     it##_node != (head) && (it = list_entry(it##_node, __typeof__(*it), member), true);   \
+	     it##_node = it##_node->next)
+/* Here it may. */
+#define list_for_each_safe(it, head, member)                                                       \
+	for (struct list *it##_node = (head)->next, *it##_next;                                    \
+	     it##_node != (head) && (it##_next = it##_node->next,                                  \
+	                            it = list_entry(it##_node, __typeof__(*it), member), true);    \
+	     it##_node = it##_next)
 
 #endif
