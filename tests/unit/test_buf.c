@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/buf.h"
+#include "unit.h"
 
 START_TEST(grows_and_detaches)
 {
@@ -63,16 +64,10 @@ int main(void)
 {
 	Suite *suite = suite_create("buf");
 	TCase *tc = tcase_create("buf");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, grows_and_detaches);
 	tcase_add_loop_test(tc, encodes_uris, 0, sizeof(uris) / sizeof(uris[0]));
 	tcase_add_test(tc, quotes_for_one_line);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

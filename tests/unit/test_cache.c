@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/cache.h"
+#include "unit.h"
 
 #define PAGE 4096ull
 
@@ -481,8 +482,6 @@ int main(void)
 {
 	Suite *suite = suite_create("cache");
 	TCase *cases = tcase_create("cases"), *model = tcase_create("model");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, absent_wanted_present);
@@ -500,9 +499,5 @@ int main(void)
 	tcase_set_timeout(model, 120);
 	suite_add_tcase(suite, cases);
 	suite_add_tcase(suite, model);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -461,8 +461,6 @@ int main(void)
 {
 	Suite *suite = suite_create("chaos");
 	TCase *tc = tcase_create("chaos");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, texts);
@@ -476,9 +474,5 @@ int main(void)
 	tcase_add_loop_test(tc, a_torn_range_stays_within_itself, 0, FIXTURE_PLAIN_STORES);
 	tcase_add_loop_test(tc, the_disk_is_full_in_the_middle, 0, FIXTURE_PLAIN_STORES);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

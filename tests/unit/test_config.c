@@ -9,6 +9,7 @@
 #include "pailfs/base/xalloc.h"
 #include "pailfs/config.h"
 #include "src/config/option.h"
+#include "unit.h"
 
 #define MAX_ARGS 16
 
@@ -462,8 +463,6 @@ int main(void)
 {
 	Suite *s = suite_create("config");
 	TCase *t = tcase_create("config");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, defaults);
@@ -480,8 +479,5 @@ int main(void)
 	tcase_add_test(t, every_option_is_documented);
 	tcase_add_test(t, memory_of_cgroups);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "pailfs/base/xalloc.h"
 #include "src/store/credentials.h"
+#include "unit.h"
 
 static char home[64];
 
@@ -296,8 +297,6 @@ int main(void)
 {
 	Suite *suite = suite_create("credentials");
 	TCase *chain = tcase_create("chain"), *files = tcase_create("grammar");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(chain, set_up, tear_down);
 	tcase_add_test(chain, environment_comes_first);
@@ -313,9 +312,5 @@ int main(void)
 	tcase_add_loop_test(files, understands_the_files, 0, ARRAY_SIZE(grammar));
 	suite_add_tcase(suite, chain);
 	suite_add_tcase(suite, files);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "pailfs/base/stats.h"
 #include "src/ctl/ctl.h"
+#include "unit.h"
 
 static void has(const struct buf *text, const char *line)
 {
@@ -71,15 +72,10 @@ int main(void)
 {
 	Suite *s = suite_create("ctl");
 	TCase *t = tcase_create("ctl");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_test(t, summarizes);
 	tcase_add_test(t, summarizes_nothing);
 	tcase_add_test(t, places_outside_a_mount);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

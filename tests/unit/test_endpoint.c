@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "pailfs/base/clock.h"
 #include "pailfs/endpoint.h"
+#include "unit.h"
 
 #define MS NS_PER_MS
 #define S NS_PER_SECOND
@@ -115,8 +116,6 @@ int main(void)
 {
 	Suite *suite = suite_create("endpoint");
 	TCase *tc = tcase_create("endpoint");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, takes_turns_and_prefers_the_idle);
 	tcase_add_test(tc, the_only_one_is_always_taken);
@@ -124,9 +123,5 @@ int main(void)
 	tcase_add_test(tc, with_all_blocked_takes_the_first_to_return);
 	tcase_add_test(tc, an_outage_costs_little);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 #include "src/net/header.h"
+#include "unit.h"
 
 #define X31 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X124 X31 X31 X31 X31
@@ -52,14 +53,8 @@ int main(void)
 {
 	Suite *suite = suite_create("header");
 	TCase *tc = tcase_create("header");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, splits_by_the_table, 0, ARRAY_SIZE(lines));
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -14,6 +14,7 @@
 #include "src/store/store_impl.h"
 #include "src/store/url.h"
 #include "http_server.h"
+#include "unit.h"
 
 /* ---- URLs ---- */
 
@@ -577,8 +578,6 @@ int main(void)
 {
 	Suite *suite = suite_create("http_dialect");
 	TCase *tc = tcase_create("http_dialect");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, urls_split);
@@ -604,9 +603,5 @@ int main(void)
 	tcase_add_test(tc, a_redirect_to_a_slash_is_a_folder);
 	tcase_add_test(tc, folders_that_are_no_folders);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

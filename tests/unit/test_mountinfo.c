@@ -5,6 +5,7 @@
 #include <string.h>
 #include "pailfs/base/mountinfo.h"
 #include "pailfs/base/xalloc.h"
+#include "unit.h"
 
 static const char lines[] =
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
@@ -57,14 +58,9 @@ int main(void)
 {
 	Suite *s = suite_create("mountinfo");
 	TCase *t = tcase_create("mountinfo");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(t, finds, 0, ARRAY_SIZE(cases));
 	tcase_add_test(t, finds_nothing);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

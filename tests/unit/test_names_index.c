@@ -5,6 +5,7 @@
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 #include "src/names/index.h"
+#include "unit.h"
 
 #define TTL 1000
 #define NEGATIVE_TTL 100
@@ -367,8 +368,6 @@ int main(void)
 {
 	Suite *suite = suite_create("names_index");
 	TCase *tc = tcase_create("names_index");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_grouped_page);
@@ -383,9 +382,5 @@ int main(void)
 	tcase_add_test(tc, hidden_names_are_told_once);
 	tcase_add_test(tc, the_least_used_goes_first);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -10,6 +10,7 @@
 #include "pailfs/base/buf.h"
 #include "pailfs/net.h"
 #include "trouble_server.h"
+#include "unit.h"
 
 /* A request that a test thread can wait for. */
 struct fetch {
@@ -756,8 +757,6 @@ int main(void)
 {
 	Suite *suite = suite_create("net");
 	TCase *tc = tcase_create("net");
-	SRunner *runner;
-	int failed;
 
 	unsetenv("AWS_CA_BUNDLE");
 	unsetenv("http_proxy");
@@ -786,9 +785,5 @@ int main(void)
 	tcase_add_test(tc, timers_fire_when_they_should);
 	tcase_add_test(tc, refuses_a_bad_ca_file);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

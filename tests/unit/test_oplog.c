@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "pailfs/base/xalloc.h"
 #include "pailfs/oplog.h"
+#include "unit.h"
 
 static char directory[32];
 static struct stats *stats;
@@ -228,8 +229,6 @@ int main(void)
 {
 	Suite *s = suite_create("oplog");
 	TCase *t = tcase_create("oplog");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -240,8 +239,5 @@ int main(void)
 	tcase_add_test(t, summary);
 	tcase_add_test(t, failures);
 	suite_add_tcase(s, t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return unit_run(s);
 }

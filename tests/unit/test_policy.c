@@ -5,6 +5,7 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "src/read/streams.h"
+#include "unit.h"
 
 #define KIB (1ull << 10)
 #define MIB (1ull << 20)
@@ -382,8 +383,6 @@ int main(void)
 {
 	Suite *suite = suite_create("policy");
 	TCase *tc = tcase_create("policy");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, ranged_overlaps, 0, 13);
 	tcase_add_test(tc, ranged_sizes_against_a_buffer_of_256);
@@ -399,9 +398,5 @@ int main(void)
 	tcase_add_test(tc, auto_keeps_a_window_a_stream);
 	tcase_add_test(tc, policies_have_names);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "src/cache/pool.h"
+#include "unit.h"
 
 START_TEST(classes_are_whole_pages_and_waste_little)
 {
@@ -69,16 +70,10 @@ int main(void)
 {
 	Suite *suite = suite_create("pool");
 	TCase *tc = tcase_create("pool");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, classes_are_whole_pages_and_waste_little);
 	tcase_add_test(tc, an_idle_buffer_is_used_again);
 	tcase_add_test(tc, trimming_keeps_what_it_may);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

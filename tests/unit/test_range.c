@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/range.h"
+#include "unit.h"
 
 START_TEST(adds_and_merges)
 {
@@ -77,15 +78,9 @@ int main(void)
 {
 	Suite *suite = suite_create("range");
 	TCase *tc = tcase_create("range");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, adds_and_merges);
 	tcase_add_loop_test(tc, agrees_with_a_bitmap, 0, 8);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

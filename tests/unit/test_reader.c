@@ -11,6 +11,7 @@
 #include "pailfs/base/lock.h"
 #include "pailfs/read.h"
 #include "src/store/store_impl.h"
+#include "unit.h"
 
 #define PAGE 4096ull
 #define MIB (1ull << 20)
@@ -573,8 +574,6 @@ int main(void)
 {
 	Suite *suite = suite_create("reader");
 	TCase *cases = tcase_create("cases"), *model = tcase_create("model");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(cases, reads_are_clipped_to_the_value);
 	tcase_add_loop_test(cases, ranged_asks_for_what_its_rules_say, 0, 26);
@@ -588,9 +587,5 @@ int main(void)
 	tcase_set_timeout(model, 60);
 	suite_add_tcase(suite, cases);
 	suite_add_tcase(suite, model);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "pailfs/retry.h"
+#include "unit.h"
 
 #define MS NS_PER_MS
 #define S NS_PER_SECOND
@@ -96,16 +97,10 @@ int main(void)
 {
 	Suite *suite = suite_create("retry");
 	TCase *tc = tcase_create("retry");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, decides_by_the_table, 0, ARRAY_SIZE(decisions));
 	tcase_add_loop_test(tc, ends_within_the_time, 0, 20);
 	tcase_add_test(tc, errors_have_classes);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

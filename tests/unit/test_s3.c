@@ -6,6 +6,7 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "src/store/s3.h"
+#include "unit.h"
 
 /* Sunday, 24 May 2026, 12:00 UTC */
 #define NOW_S 1779624000ll
@@ -690,8 +691,6 @@ int main(void)
 {
 	Suite *suite = suite_create("s3");
 	TCase *tc = tcase_create("s3");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, set_up, NULL);
 	tcase_add_loop_test(tc, takes_sources_apart, 0, ARRAY_SIZE(sources));
@@ -714,9 +713,5 @@ int main(void)
 	tcase_add_test(tc, versions_are_given_up_when_denied);
 	tcase_add_loop_test(tc, failures_have_a_sentence, 0, ARRAY_SIZE(sentences));
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

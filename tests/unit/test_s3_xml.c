@@ -5,6 +5,7 @@
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 #include "src/store/s3_xml.h"
+#include "unit.h"
 
 #define HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 #define NAMESPACE " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
@@ -380,8 +381,6 @@ int main(void)
 {
 	Suite *suite = suite_create("s3_xml");
 	TCase *tc = tcase_create("s3_xml");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, reads_what_aws_writes);
 	tcase_add_loop_test(tc, decodes_keys, 0, ARRAY_SIZE(spellings));
@@ -399,9 +398,5 @@ int main(void)
 	tcase_add_test(tc, cuts_long_texts);
 	tcase_add_test(tc, no_error_is_said_so);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -8,6 +8,7 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "src/store/sigv4.h"
+#include "unit.h"
 
 struct vector {
 	const char *name;
@@ -249,8 +250,6 @@ int main(void)
 {
 	Suite *suite = suite_create("sigv4");
 	TCase *tc = tcase_create("sigv4");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, s3_examples_of_the_reference, 0, ARRAY_SIZE(s3_examples));
 	tcase_add_loop_test(tc, rows_of_the_test_suite, 0, ARRAY_SIZE(suite_rows));
@@ -259,9 +258,5 @@ int main(void)
 	tcase_add_test(tc, refuses_a_region_that_is_too_long);
 	tcase_add_test(tc, cache_notices_every_change);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -11,6 +11,7 @@
 #include "src/store/dialect.h"
 #include "src/store/list_page.h"
 #include "src/store/store_impl.h"
+#include "unit.h"
 
 /* ---- a store of one value, answered at once, or never when it is told to hang ---- */
 
@@ -430,8 +431,6 @@ int main(void)
 {
 	Suite *suite = suite_create("store");
 	TCase *tc = tcase_create("store");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tc, ranges_lie_inside);
 	tcase_add_test(tc, lists_only_as_it_can);
@@ -446,9 +445,5 @@ int main(void)
 	tcase_add_test(tc, chaos_hangs_until_cancelled);
 	tcase_add_test(tc, chaos_cancels_below);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 #include "src/read/streams.h"
+#include "unit.h"
 
 #define KIB (1ull << 10)
 #define MIB (1ull << 20)
@@ -215,8 +216,6 @@ int main(void)
 {
 	Suite *suite = suite_create("streams");
 	TCase *tc = tcase_create("streams");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, a_forward_reader_is_one_stream);
@@ -232,9 +231,5 @@ int main(void)
 	tcase_add_test(tc, reading_again_proves_nothing);
 	tcase_add_test(tc, the_longest_unused_stream_is_forgotten);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "pailfs/net.h"
 #include "trouble_server.h"
+#include "unit.h"
 
 struct tls_server {
 	SSL_CTX *context;
@@ -176,8 +177,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tls");
 	TCase *tc = tcase_create("tls");
-	SRunner *runner;
-	int failed;
 
 	unsetenv("AWS_CA_BUNDLE");
 	unsetenv("https_proxy");
@@ -187,9 +186,5 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, trusts_what_it_should, 0, ARRAY_SIZE(cases));
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -589,8 +589,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tree");
 	TCase *tc = tcase_create("tree");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, w1_a_range_write_changes_just_its_bytes, 0, FIXTURE_STORES);
@@ -611,9 +609,5 @@ int main(void)
 	tcase_add_loop_test(tc, copies_ranges, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, directories_in_pieces, 0, FIXTURE_STORES);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -219,8 +219,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tree_faults");
 	TCase *tc = tcase_create("tree_faults");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, 100);
 	tcase_add_loop_test(tc, w8_put_at_each_failing_call, FIXTURE_DIR, FIXTURE_DIRECT + 1);
@@ -230,9 +228,5 @@ int main(void)
 	tcase_add_loop_test(tc, writes_count_what_they_wrote, FIXTURE_DIR, FIXTURE_DIRECT + 1);
 	tcase_add_loop_test(tc, one_call_is_one_failure, FIXTURE_DIR, FIXTURE_DIRECT + 1);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

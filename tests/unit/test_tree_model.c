@@ -518,8 +518,6 @@ int main(void)
 {
 	Suite *suite = suite_create("tree_model");
 	TCase *tc = tcase_create("tree_model");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(tc, getenv("PAILFS_LONG") ? 3600 : 100);
 	tcase_add_loop_test(tc, w1_to_w14_like_an_array, 0, FIXTURE_STORES);
@@ -530,9 +528,5 @@ int main(void)
 	tcase_add_loop_test(tc, w6_overlapping_writes_are_whole, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, w7_a_replaced_key_is_always_there_and_whole, 0, FIXTURE_STORES);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -4,6 +4,7 @@
 #include "pailfs/base/clock.h"
 #include "src/read/link.h"
 #include "src/read/window.h"
+#include "unit.h"
 
 #define MIB (1ull << 20)
 #define GIB (1ull << 30)
@@ -174,8 +175,6 @@ int main(void)
 {
 	Suite *suite = suite_create("window");
 	TCase *tc = tcase_create("window");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tc, grows_to_what_a_far_store_needs, 0, 10);
 	tcase_add_loop_test(tc, stays_small_where_the_store_is_near, 0, 30);
@@ -184,9 +183,5 @@ int main(void)
 	tcase_add_test(tc, a_plan_is_whole_parts_ahead_of_the_frontier);
 	tcase_add_test(tc, a_round_trip_is_worth_what_it_carries);
 	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_run(suite);
 }

@@ -13,6 +13,7 @@
 #include "pailfs/base/buf.h"
 #include "pailfs/base/xalloc.h"
 #include "pailfs/store_tree.h"
+#include "unit.h"
 
 enum fixture_store {
 	FIXTURE_DIR,
