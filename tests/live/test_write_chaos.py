@@ -260,5 +260,5 @@ def test_w1_to_w11_random_operations_that_fail_now_and_then(chaos):
 
 @pytest.mark.parametrize("fault", ["hang=1%", "error=1%:EIO:list", "error=1%", "spice=3"])
 def test_what_no_local_store_can_do_is_refused(tmp_path, fault):
-    line = start_fails(f"file://{tmp_path}", f"chaos={fault}", statuses=(1,))
+    line = start_fails(f"file://{tmp_path}", f"chaos={fault}", status=1)
     assert fault in line and "space=64k" in line
