@@ -53,6 +53,7 @@ struct policy_history {
 	uint64_t typical_run;   /* bytes that a finished stream read; 0: none finished yet */
 	uint64_t runs[3];       /* of the last ones that finished … */
 	unsigned finished;      /* … how many those were */
+	unsigned active;        /* streams with a window that take turns, this one included */
 	uint64_t waits;         /* reads of which a byte was neither there nor on its way, the
 	                         * present one included */
 	bool whole;             /* all of it was fetched, or asked for */

@@ -242,7 +242,15 @@ static void remember_failure(struct reader *r, struct fetch *f, int error)
 	snprintf(r->error, sizeof(r->error), "%s", f->get.op.error);
 }
 
-static void measure(struct fetch *f)
+static void measure_first_byte(struct fetch *f)
+{
+	struct read_engine *e = f->reader->engine;
+
+	scoped_lock(&e->lock);
+	link_observe_first_byte(&e->link, f->first_ns - f->started_ns);
+}
+
+static void measure_rate(struct fetch *f)
 {
 	struct read_engine *e = f->reader->engine;
 	uint64_t now = clock_monotonic(e->config.clock);
@@ -250,8 +258,7 @@ static void measure(struct fetch *f)
 	if (!f->first_ns)
 		return;
 	scoped_lock(&e->lock);
-	link_observe(&e->link, f->first_ns - f->started_ns, f->get.length - f->first_filled,
-	             now - f->first_ns);
+	link_observe_rate(&e->link, f->get.length - f->first_filled, now - f->first_ns);
 }
 
 static void fetch_end(struct fetch *f, int result)
@@ -263,7 +270,7 @@ static void fetch_end(struct fetch *f, int result)
 	bool starting;
 
 	if (result == 0)
-		measure(f);
+		measure_rate(f);
 	pthread_mutex_lock(&r->lock);
 	if (result < 0 && result != -ECANCELED)
 		remember_failure(r, f, result);
@@ -293,6 +300,7 @@ static void fetch_progress(struct store_get *get, size_t filled)
 	if (!f->first_ns) {
 		f->first_ns = clock_monotonic(f->reader->engine->config.clock);
 		f->first_filled = filled;
+		measure_first_byte(f);
 	}
 	cache_filled(f->segment, filled);
 }

@@ -12,12 +12,16 @@
 /* Shorter bodies arrive in one piece with their headers and tell no rate. */
 #define SHORTEST (128u << 10)
 
-void link_observe(struct link *l, uint64_t first_byte_ns, uint64_t bytes, uint64_t transfer_ns)
+void link_observe_first_byte(struct link *l, uint64_t first_byte_ns)
+{
+	l->first_byte_ns = l->first_byte_ns ? MIN(first_byte_ns, l->first_byte_ns + l->first_byte_ns / 64)
+	                                    : first_byte_ns;
+}
+
+void link_observe_rate(struct link *l, uint64_t bytes, uint64_t transfer_ns)
 {
 	uint64_t rate;
 
-	l->first_byte_ns = l->first_byte_ns ? MIN(first_byte_ns, l->first_byte_ns + l->first_byte_ns / 64)
-	                                    : first_byte_ns;
 	if (bytes < SHORTEST)
 		return;
 	rate = (uint64_t)((double)bytes * NS_PER_SECOND / (double)MAX(transfer_ns, 1000));

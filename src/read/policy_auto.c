@@ -28,12 +28,14 @@
 /* Of a longer directory the usual rules fetch what is read. */
 #define DIRECTORY_FETCH (32ull << 20)
 #define HEAD_FETCH (512ull << 10)
+#define HEAD_PART (1ull << 20)
 #define UNKNOWN_ROUND_TRIP (2ull << 20)
 #define MEMBER_FETCH (512ull << 10)
 /* The kernel reads ahead of what follows a header too, doubling its step each time. */
 #define FIRST_RUN(kernel_ahead) MAX(1ull << 20, 2 * (kernel_ahead))
 #define SHORT_READ (128ull << 10)
 #define PIPELINE (3ull << 20)
+#define LEAST_SHARE (8ull << 20)
 /* The most that is ever fetched because a reader scatters over it, and in how many GETs. */
 #define WHOLE_FETCH (64ull << 20)
 #define WHOLE_GETS 8
@@ -66,6 +68,19 @@ static bool worth_all(const struct policy_limits *limits, const struct policy_hi
 	       read->object_size <= MIN(WHOLE_FETCH, limits->max_window) && carried >= read->object_size;
 }
 
+/* How much a stream must have read for a window. Where others that were as long went on to an end,
+ * or it is covered anyway, that is later; and sooner where each step on the way is a far one, but
+ * not for one that began like a header. */
+static uint64_t pipeline(const struct policy_limits *limits, const struct policy_history *history,
+                         const struct policy_stream *stream, const struct policy_read *read)
+{
+	bool experience = history->finished && policy_run(stream) <= 2 * history->typical_run;
+
+	if (experience || policy_read_covered(read))
+		return PIPELINE;
+	return is_far(limits) && stream->opening > SHORT_READ ? 0 : PIPELINE / 2;
+}
+
 static enum sight see(const struct policy_limits *limits, const struct policy_history *history,
                       const struct policy_stream *stream, const struct policy_read *read)
 {
@@ -85,10 +100,12 @@ static enum sight see(const struct policy_limits *limits, const struct policy_hi
 	/* From the start one step is evidence enough, once it nears the head's end. */
 	if (stream->first == 0 && stream->confidence >= 1 && span > HEAD_FETCH / 2)
 		return STREAM;
-	if (stream->confidence >= 4 && span >= PIPELINE)
+	if (stream->confidence >= 4 && span >= pipeline(limits, history, stream, read))
 		return STREAM;
 	if (stream->confidence < 2 || !stream->adjoins)
 		return SINGLE;
+	if (!pipeline(limits, history, stream, read))
+		return STREAM;
 	return policy_read_covered(read) ? COVERED : YOUNG;
 }
 
@@ -124,11 +141,24 @@ static uint64_t single_end(const struct policy_history *history, const struct po
 	return sure > range_length(read->range) ? read->range.start + with_slack(sure) : read->range.end;
 }
 
+/* Streams that take turns share the largest window: each is as likely to end before what is ahead
+ * of it was read, and together they fill the link. */
+static struct policy_limits shared(const struct policy_limits *limits, const struct policy_history *history)
+{
+	struct policy_limits own = *limits;
+
+	if (history->active > 1)
+		own.max_window = MAX(limits->max_window / 2 / history->active,
+		                     MIN(LEAST_SHARE, limits->max_window));
+	return own;
+}
+
 static void plan(const struct policy_limits *limits, struct policy_history *history,
                  struct policy_stream *stream, const struct policy_read *read,
                  struct policy_plan *plan)
 {
 	uint64_t size = read->object_size, more;
+	struct policy_limits own;
 	enum sight sight;
 
 	history->waits += !policy_read_covered(read);
@@ -152,7 +182,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 	case WHOLE:
 		history->whole = true;
 		plan->ahead = (struct range){0, size};
-		plan->part = MIN(MAX(size / WHOLE_GETS, SMALL_OBJECT), limits->max_part);
+		plan->part = MIN(MAX(size / (2 * WHOLE_GETS), HEAD_PART), limits->max_part);
 		break;
 	case HEAD:
 		plan->demand.end = MIN(MAX(read->range.end, HEAD_FETCH), size);
@@ -160,11 +190,12 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		 * all tells what that is. */
 		more = limits->first_byte_ns ? limits->max_gap : UNKNOWN_ROUND_TRIP;
 		plan->ahead = (struct range){plan->demand.end, MIN(plan->demand.end + more, size)};
-		plan->part = limits->max_part;
+		plan->part = MIN(HEAD_PART, limits->max_part);
 		break;
 	case STREAM:
-		window_adjust(limits, stream, read);
-		window_plan(limits, stream, read, plan);
+		own = shared(limits, history);
+		window_adjust(&own, stream, read);
+		window_plan(&own, stream, read, plan);
 		break;
 	case YOUNG:
 		plan->demand.start = read_joint(limits, stream, read);

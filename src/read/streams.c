@@ -19,6 +19,8 @@
 
 #define MOST_REACH (4ull << 20)
 #define LEAST_REACH (64ull << 10)
+/* A stream is active if it is among those of so many reads. */
+#define ACTIVE_READS (8 * STREAMS_MAX)
 
 enum match { MATCH_NONE, MATCH_BEHIND, MATCH_GAP, MATCH_NEAR };
 
@@ -96,6 +98,16 @@ static void absorb_near(struct streams *all, struct policy_stream *s, struct ran
 			absorb(s, i);
 }
 
+/* Streams with a window of which something was read lately. */
+static unsigned count_active(const struct streams *all, const struct policy_stream *current)
+{
+	unsigned n = 1;
+
+	for (const struct policy_stream *i = all->streams; i < all->streams + STREAMS_MAX; i++)
+		n += i != current && i->window && i->used_tick + ACTIVE_READS > all->tick;
+	return n;
+}
+
 struct policy_stream *streams_observe(struct streams *s, struct range read, uint64_t max_gap)
 {
 	struct policy_stream *best = NULL, *oldest = &s->streams[0];
@@ -140,5 +152,6 @@ struct policy_stream *streams_observe(struct streams *s, struct range read, uint
 	best->reads++;
 	best->used_tick = ++s->tick;
 	s->recent = best;
+	s->history.active = count_active(s, best);
 	return best;
 }

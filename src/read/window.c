@@ -18,20 +18,19 @@
  * through, the more of it stays in the processor's cache until the kernel has copied them. */
 #define FIRST_NEAR (4ull << 20)
 #define FIRST_FAR (8ull << 20)
-#define FIRST_FAR_GETS 8
 #define SMALLEST_PART (1ull << 20)
 #define FIRST_PATIENCE 4
 #define MOST_PATIENCE 64
 
-/* A stream that has shown that it goes on opens with what some connections carry in a round
- * trip: it has waited for one by then, and who opened at its first read is so much ahead. */
+/* Who began at the object's start and has shown that it goes on mostly reads all of it; it has
+ * waited for a round trip by then, and who opened at its first read is so much ahead. */
 static uint64_t first_window(const struct policy_limits *limits, const struct policy_stream *s)
 {
 	bool near = limits->first_byte_ns && !is_far(limits); /* 0: not known yet */
 	uint64_t window = near ? FIRST_NEAR : FIRST_FAR;
 
-	if (is_far(limits) && s->confidence > 0)
-		window = MAX(window, FIRST_FAR_GETS * round_trip_worth(limits));
+	if (is_far(limits) && s->first == 0 && s->confidence > 0)
+		window = 2 * FIRST_FAR;
 	return MIN(window, limits->max_window);
 }
 
@@ -42,16 +41,21 @@ static uint64_t part_size(const struct policy_limits *limits, const struct polic
 	return MIN(MAX(s->window / parts, SMALLEST_PART), limits->max_part);
 }
 
+/* How long a GET of the window takes, nanoseconds; 0: unknown. */
+static uint64_t get_ns(const struct policy_limits *limits, const struct policy_stream *s)
+{
+	if (!limits->first_byte_ns || !limits->rate)
+		return 0;
+	return limits->first_byte_ns +
+	       (uint64_t)((double)part_size(limits, s) / (double)limits->rate * NS_PER_SECOND);
+}
+
 /* Whether the window, rather than something else, is what holds the stream to this rate. */
 static bool window_limits(const struct policy_limits *limits, const struct policy_stream *s, uint64_t rate)
 {
-	double seconds;
+	uint64_t ns = get_ns(limits, s);
 
-	if (!limits->first_byte_ns || !limits->rate)
-		return true;
-	seconds = (double)limits->first_byte_ns / NS_PER_SECOND +
-	          (double)part_size(limits, s) / (double)limits->rate;
-	return (double)rate * seconds > 0.6 * (double)s->window;
+	return !ns || (double)rate * (double)ns / NS_PER_SECOND > 0.6 * (double)s->window;
 }
 
 static void grow(const struct policy_limits *limits, struct policy_stream *s, uint64_t rate)
@@ -72,16 +76,18 @@ static void stalled(const struct policy_limits *limits, struct policy_stream *st
                     const struct policy_read *read)
 {
 	uint64_t passed = stream->frontier - stream->grown_at, rate;
-	uint64_t us = (read->now_ns - stream->grown_ns) / 1000;
+	uint64_t ns = read->now_ns - stream->grown_ns;
 	bool watched = stream->grown_ns != 0;
 
-	if (watched && passed < stream->window)
+	/* A window's GETs, started together, end together: what passes in less than the time of one
+	 * is a burst, and tells no rate. */
+	if (watched && (passed < stream->window || ns < get_ns(limits, stream)))
 		return;
 	stream->grown_at = stream->frontier;
 	stream->grown_ns = read->now_ns;
 	if (!watched)
 		return;
-	rate = MAX(passed * 1000000 / MAX(us, 1), 1);
+	rate = (uint64_t)MAX((double)passed / (double)MAX(ns, 1) * NS_PER_SECOND, 1);
 	if (!window_limits(limits, stream, rate)) {
 		stream->rate = rate;
 	} else if (stream->settled) {
@@ -102,6 +108,7 @@ void window_adjust(const struct policy_limits *limits, struct policy_stream *str
 		stream->window = first_window(limits, stream);
 	else if (read->stalled && stream->advanced)
 		stalled(limits, stream, read);
+	stream->window = MIN(stream->window, limits->max_window);
 }
 
 void window_plan(const struct policy_limits *limits, struct policy_stream *stream,

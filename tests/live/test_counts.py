@@ -74,20 +74,23 @@ def frugal(watch):
     assert watch.heads == 0, watch.seen
 
 
-def page_cache_drops():
+def pages_lost():
+    """A number that changes when the kernel gives up pages of files: because it was told to, as
+    benchmarks do, or because it needs the memory."""
     with open("/proc/vmstat", encoding="ascii") as file:
-        return int(dict(line.split() for line in file)["drop_pagecache"])
+        counters = dict(line.split() for line in file)
+    return [int(counters.get(name, 0)) for name in ("drop_pagecache", "pgsteal_file")]
 
 
 def undisturbed(attempt):
-    """What attempt(i) returns, i = 0, 1, ..., the first time that nobody made the kernel drop
-    its pages meanwhile, as benchmarks do: what it keeps of a file is part of what is counted."""
+    """What attempt(i) returns, i = 0, 1, ..., the first time that no page was lost meanwhile: what
+    the kernel keeps of a file is part of what is counted."""
     for i in range(20):
-        before = page_cache_drops()
+        before = pages_lost()
         result = attempt(i)
-        if page_cache_drops() == before:
+        if pages_lost() == before:
             return result
-    raise AssertionError("somebody drops the kernel's pages all the time")
+    raise AssertionError("the kernel loses pages of files all the time")
 
 
 LISTERS = {

@@ -145,6 +145,12 @@ START_TEST(a_plan_is_whole_parts_ahead_of_the_frontier)
 }
 END_TEST
 
+static void link_observe(struct link *l, uint64_t first_byte_ns, uint64_t bytes, uint64_t transfer_ns)
+{
+	link_observe_first_byte(l, first_byte_ns);
+	link_observe_rate(l, bytes, transfer_ns);
+}
+
 START_TEST(a_round_trip_is_worth_what_it_carries)
 {
 	struct link l = {0};
