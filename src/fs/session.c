@@ -133,7 +133,8 @@ fail:
 	return err;
 }
 
-static void unblock_signals(void)
+/* Those that end a mount, in this thread: SIG_BLOCK or SIG_UNBLOCK. */
+static void mask_signals(int how)
 {
 	sigset_t signals;
 
@@ -141,7 +142,7 @@ static void unblock_signals(void)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+	pthread_sigmask(how, &signals, NULL);
 }
 
 int fs_serve(struct fs *fs)
@@ -156,8 +157,10 @@ int fs_serve(struct fs *fs)
 	err = fuse_set_signal_handlers(fs->session) ? -EINVAL : 0;
 	if (!err) {
 		/* One that came since the mount was made must not leave it behind. */
-		unblock_signals();
+		mask_signals(SIG_UNBLOCK);
 		err = fuse_session_loop_mt(fs->session, loop);
+		/* Nor must another one that comes while the mount ends. */
+		mask_signals(SIG_BLOCK);
 		fuse_remove_signal_handlers(fs->session);
 	}
 	fuse_loop_cfg_destroy(loop);

@@ -47,6 +47,19 @@ def test_signal_unmounts(directory, number):
     assert not mounted(directory)
 
 
+def test_signals_while_it_ends_leave_no_mount(directory):
+    """An impatient user's Ctrl-C after the first one."""
+    for _ in range(10):
+        process = subprocess.Popen([PAILFS, "mem://", directory, "-f"], env=environment(),
+                                   stdin=subprocess.DEVNULL)
+        wait_until(lambda: mounted(directory), 10, "mount")
+        end = time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < end:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(1) == 0
+        assert not mounted(directory)
+
+
 def test_standard_files_are_let_go(directory):
     """A shell that waits for the end of a pipe gets it, though the daemon lives on."""
     done = subprocess.run([PAILFS, "mem://", directory], env=environment(), capture_output=True,
