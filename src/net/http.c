@@ -123,6 +123,17 @@ static int on_rewind(void *data, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* curl does not ask why it got none. */
+static curl_socket_t on_open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct transfer *t = data;
+	curl_socket_t fd = sockets_open(&t->loop->sockets, purpose, address);
+
+	/* A name may have addresses that this machine lacks. */
+	t->socket_error = fd == CURL_SOCKET_BAD && errno != EAFNOSUPPORT ? -errno : 0;
+	return fd;
+}
+
 /* The connection stands, with TLS; the request goes out next. When curl has found that the kept
  * connection it chose was dead, that is for the second time. */
 static int on_connected(void *data, char *remote_ip, char *local_ip, int remote_port,
@@ -178,8 +189,8 @@ struct transfer *transfer_create(struct net_loop *l)
 	curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, sockets_open);
-	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, &l->sockets);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
 	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, sockets_close);
 	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, &l->sockets);
 
@@ -287,6 +298,7 @@ int transfer_prepare(struct transfer *t, struct net_request *r)
 	t->in_headers = false;
 	t->header_bytes = 0;
 	t->error = 0;
+	t->socket_error = 0;
 	t->send_index = 0;
 	t->send_offset = 0;
 	t->text[0] = 0;
@@ -312,14 +324,14 @@ static int error_from_curl(const struct transfer *t, CURLcode code)
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return -EHOSTUNREACH;
 	case CURLE_COULDNT_CONNECT:
+		if (t->socket_error)
+			return t->socket_error;
 		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &system);
 		switch (system) {
 		case EHOSTUNREACH:
 		case ENETUNREACH:
 			return -EHOSTUNREACH;
 		case ETIMEDOUT:
-		case EMFILE:
-		case ENFILE:
 		case EADDRNOTAVAIL:
 			return -(int)system;
 		default:
@@ -348,7 +360,9 @@ void transfer_finish(struct transfer *t, CURLcode code)
 
 	r->finished_ns = clock_monotonic(c->clock);
 	r->error = t->error ? t->error : error_from_curl(t, code);
-	if (r->error && !t->text[0])
+	if (r->error && r->error == t->socket_error)
+		snprintf(t->text, sizeof(t->text), "no socket: %s", strerror(-r->error));
+	else if (r->error && !t->text[0])
 		snprintf(t->text, sizeof(t->text), "%s", curl_easy_strerror(code));
 	snprintf(r->error_text, sizeof(r->error_text), "%.*s", (int)sizeof(r->error_text) - 1,
 		 r->error ? t->text : "");

@@ -67,11 +67,8 @@ curl_socket_t sockets_open(void *data, curlsocktype purpose, struct curl_sockadd
 {
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 
-	if (fd < 0) {
-		if (errno != EAFNOSUPPORT) /* a name may have addresses that this machine lacks */
-			log_error(LOG_NET, "cannot open a socket: %s", strerror(errno));
+	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	}
 	*watched_at(data, fd) = (struct watched){.ours = true};
 	return fd;
 }

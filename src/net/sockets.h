@@ -28,7 +28,8 @@ void sockets_want(struct sockets *s, int fd, int what);
 /* epoll has something on fd. Whether curl wants to hear it; if not, it will not come again. */
 bool sockets_wanted(struct sockets *s, int fd);
 
-/* curl's CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; data: struct sockets. */
+/* As curl's CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; data: struct sockets.
+ * Where there is no socket, errno tells why. */
 curl_socket_t sockets_open(void *data, curlsocktype purpose, struct curl_sockaddr *address);
 int sockets_close(void *data, curl_socket_t fd);
 

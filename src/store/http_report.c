@@ -176,6 +176,9 @@ static const char *network_advice(int error, const char *text)
 		return "check the host name and the network";
 	case -ETIMEDOUT:
 		return "check the network, or raise connect_timeout=, stall_timeout= and retry_timeout=";
+	case -EMFILE:
+	case -ENFILE:
+		return "raise the limit on open files, or mount with fewer connections=";
 	case -EPROTO:
 		if (strcasestr(text, "wrong version number"))
 			return "the server does not speak TLS there: check whether it is http://";

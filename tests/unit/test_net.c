@@ -2,10 +2,12 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include "pailfs/base/buf.h"
 #include "pailfs/net.h"
@@ -453,6 +455,32 @@ START_TEST(reports_what_cannot_be_reached)
 END_TEST
 
 /* Nobody accepts: the kernel's queue is full, so the connection never stands. */
+/* Not the server's fault, and not to be told as one. */
+START_TEST(tells_that_descriptors_are_short)
+{
+	struct rlimit before, low;
+	struct fetch f;
+	int next;
+
+	begin(1, 4);
+	fetch_init(&f, server->port, "/bytes/10");
+	getrlimit(RLIMIT_NOFILE, &before);
+	low = before;
+	next = open("/dev/null", O_RDONLY);
+	close(next);
+	low.rlim_cur = (rlim_t)next;
+	setrlimit(RLIMIT_NOFILE, &low);
+	fetch_run(&f);
+	setrlimit(RLIMIT_NOFILE, &before);
+	ck_assert_int_eq(f.request.error, -EMFILE);
+	ck_assert_str_eq(f.request.error_text, "no socket: Too many open files");
+	fetch_run(&f);
+	ck_assert_int_eq(f.request.error, 0);
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
 START_TEST(gives_up_connecting)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
@@ -775,6 +803,7 @@ int main(void)
 	tcase_add_test(tc, ends_at_the_deadline);
 	tcase_add_test(tc, tells_what_was_sent_again);
 	tcase_add_test(tc, reports_what_cannot_be_reached);
+	tcase_add_test(tc, tells_that_descriptors_are_short);
 	tcase_add_test(tc, gives_up_connecting);
 	tcase_add_test(tc, speaks_ipv6_and_names);
 	tcase_add_test(tc, ends_with_the_handlers_error);
