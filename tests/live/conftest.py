@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 import lib_data
+from lib_local import KINDS, Local
 from lib_mount import Mount
 from lib_proc import PAILFS
 from lib_servers import Ceph, FaultProxy, Nginx, NullS3, Server, VersityGW
@@ -182,3 +183,11 @@ def s3(request):
     """An S3 endpoint of each of the servers in turn; ceph's two show the same buckets."""
     server = request.getfixturevalue(request.param.split("-")[0])
     return server.s3(tls=True) if request.param == "ceph-tls" else server.s3()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared(request):
+    """A mount of each local-backed store in turn, for all tests of a file."""
+    local = Local(request.param)
+    yield local
+    local.close()

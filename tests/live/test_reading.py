@@ -449,7 +449,7 @@ def test_f5_64_streams_and_a_silent_server(faultproxy, mount, original):
             os.close(file)
 
     run(["ls", here.directory])
-    faultproxy.set(hang=1, method="GET", path=NAME, skip=40)
+    faultproxy.set(hang=1, method="GET", path=NAME, after=40)
     threads = [threading.Thread(target=stream, args=(n,)) for n in range(64)]
     for thread in threads:
         thread.start()

@@ -42,10 +42,10 @@ def body(key, version, first=0, last=None):
 
 def version_in(data, first):
     """The version that the first whole stamp tells, or None."""
-    skip = -first % STAMP
-    if len(data) < skip + STAMP:
+    ahead = -first % STAMP
+    if len(data) < ahead + STAMP:
         return None
-    return int.from_bytes(data[skip:skip + 8], "little") & 0xffffffff
+    return int.from_bytes(data[ahead:ahead + 8], "little") & 0xffffffff
 
 
 class Shared:

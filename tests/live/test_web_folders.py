@@ -4,10 +4,10 @@ import errno
 import functools
 import http.server
 import os
-import threading
 
 import pytest
 
+from lib_canned import Served
 from lib_proc import run
 
 NAMES = ["plain.txt", "with blank", "100%", "a&b", "a?b", "a#b", "a+b", "a;b=c", "a:b", "'quoted'",
@@ -29,7 +29,7 @@ def tree(nginx):
     return top
 
 
-class Python:
+class Python(Served):
     """Python's own http.server, which lists in HTML and knows no ranges."""
 
     def __init__(self, directory):
@@ -40,14 +40,6 @@ class Python:
         self.server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), functools.partial(Quiet, directory=directory))
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def all_names(directory):

@@ -15,18 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from lib_local import KINDS, Local, in_children
+from lib_local import Local, in_children
 from lib_proc import run
 
 libc = ctypes.CDLL(None, use_errno=True)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as other users")
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def shared(request):
-    local = Local(request.param)
-    yield local
-    local.close()
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ PYTHON = Path(os.environ.get("PAILFS_ZARR_PYTHON") or CACHE / "pailfs-servers/za
 
 
 @pytest.mark.limit(300)  # direct:// waits for the disk, which may be busy
-@pytest.mark.skipif(not PYTHON.exists(), reason="no zarr: run tests/run packages")
 @pytest.mark.parametrize("kind", KINDS)
 def test_zarr_store(kind):
+    assert PYTHON.exists(), "no zarr: run tests/run packages"
     local = Local(kind)
     try:
         done = run([PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto",

@@ -85,7 +85,7 @@ bluestore block wal create = false
 osd max object name len = 2048
 osd pg object context cache count = 64
 osd mon shutdown timeout = 1
-# memstore writes its data to disk when it is unmounted, which a fast stop skips.
+# memstore writes its data to disk when it is unmounted, which a fast stop does not wait for.
 osd fast shutdown = $([ "$STORE" = memstore ] && echo false || echo true)
 osd memory target = 939524096
 osd op num shards = 2

@@ -43,7 +43,7 @@ wait_for() { # NAME SECONDS COMMAND...
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # A port that somebody else already listens on would be taken for our server.
-need_ports() { # NAME PORT...: skipped when the daemon NAME runs
+need_ports() { # NAME PORT...: not when the daemon NAME runs
     local p
     ! alive "$1" || return 0
     shift

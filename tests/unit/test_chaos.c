@@ -203,18 +203,6 @@ static void open_over(const char *spec, int store)
 	fixture_disturb(&f, spec);
 }
 
-static struct tree_handle *value(void)
-{
-	struct tree_object *o;
-	struct tree_handle *h;
-	struct stat st;
-
-	ck_assert_int_eq(tree_lookup(f.root, "v", &o, &st), 0);
-	ck_assert_int_eq(tree_open(o, O_RDWR, &h), 0);
-	tree_object_unref(o);
-	return h;
-}
-
 static void expect(struct tree_handle *h, const char *data)
 {
 	char got[100] = "";
@@ -371,7 +359,7 @@ START_TEST(each_operation_fails_once_and_does_nothing)
 		ssize_t r;
 
 		open_over(spec, _i);
-		h = value();
+		h = fixture_value(&f);
 		ck_assert_int_eq(h->fd, -1);
 		ck_assert_int_eq(tree_opendir(f.root, &d), i == CHAOS_OPENDIR ? -EDQUOT : 0);
 		if (i == CHAOS_OPENDIR)
@@ -406,7 +394,7 @@ START_TEST(writes_are_cut_short)
 	ssize_t n;
 
 	open_over("short=@1:write,short=@1:set_range", _i);
-	h = value();
+	h = fixture_value(&f);
 	n = tree_write(h, "abcdefghij", 10, 0);
 	ck_assert_int_gt(n, 0);
 	ck_assert_int_lt(n, 10);
@@ -428,7 +416,7 @@ START_TEST(a_torn_range_stays_within_itself)
 	struct tree_handle *h;
 
 	open_over("short=100%:set_range", _i);
-	h = value();
+	h = fixture_value(&f);
 	ck_assert_int_eq(tree_set_range(h, 2, "xxxxx", 5), -EIO);
 	ck_assert_int_eq(tree_read(h, got, sizeof(got), 0), 10);
 	ck_assert(!memcmp(got, "01", 2) && !memcmp(got + 7, "789", 3));
@@ -443,7 +431,7 @@ START_TEST(the_disk_is_full_in_the_middle)
 	struct tree_handle *h;
 
 	open_over("space=15", _i);
-	h = value();
+	h = fixture_value(&f);
 	ck_assert_int_eq(tree_write(h, "abcdefghij", 10, 0), 10);
 	ck_assert_int_eq(tree_append(h, "klmnopqrst", 10), 5);
 	ck_assert_int_eq(tree_append(h, "pqrst", 5), -ENOSPC);

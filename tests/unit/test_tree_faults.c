@@ -30,21 +30,9 @@ static void teardown(void)
 	fixture_close(&f);
 }
 
-static struct tree_handle *open_value(void)
-{
-	struct tree_object *o;
-	struct tree_handle *h;
-	struct stat st;
-
-	ck_assert_int_eq(tree_lookup(f.root, "v", &o, &st), 0);
-	ck_assert_int_eq(tree_open(o, O_RDWR, &h), 0);
-	tree_object_unref(o);
-	return h;
-}
-
 static bool is_value(const char *bytes, size_t n)
 {
-	struct tree_handle *h = open_value();
+	struct tree_handle *h = fixture_value(&f);
 	ssize_t r = tree_read(h, got, SIZE + 1, 0);
 
 	tree_close(h);
@@ -130,7 +118,7 @@ START_TEST(set_range_at_each_failing_call)
 	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
 		for (int n = 1, total = n; n <= total; n++) {
 			size_t offset = ranges[i].offset, end = offset + ranges[i].length;
-			struct tree_handle *h = open_value();
+			struct tree_handle *h = fixture_value(&f);
 			int r;
 
 			ck_assert_int_eq(tree_set_range(h, 0, old_bytes, SIZE - 4096), 0);
@@ -163,7 +151,7 @@ START_TEST(writes_count_what_they_wrote)
 		ssize_t r;
 
 		ck_assert_int_eq(tree_put(f.root, "v", old_bytes, SIZE, NULL), 0);
-		h = open_value();
+		h = fixture_value(&f);
 		faulty_share(30, seed);
 		r = tree_write(h, new_bytes, length, (off_t)offset);
 		faulty_stop();
@@ -192,7 +180,7 @@ START_TEST(one_call_is_one_failure)
 	ck_assert_int_eq(tree_put(f.root, "v", old_bytes, 5000, NULL), 0);
 	ck_assert_int_eq(tree_put(f.root, "w", new_bytes, 5000, NULL), 0);
 	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
-		h = open_value();
+		h = fixture_value(&f);
 		faulty_nth(1, errors[e]);
 		ck_assert_int_eq(tree_fsync(h, false), -errors[e]);
 		faulty_nth(1, errors[e]);

@@ -102,20 +102,6 @@ static bool model_apply(struct model *m, const struct op *o)
 	return true;
 }
 
-static struct tree_handle *open_value(struct fixture *f)
-{
-	struct tree_object *o;
-	struct tree_handle *h;
-	struct stat st;
-	int r;
-
-	if (tree_lookup(f->root, "v", &o, &st))
-		return NULL;
-	r = tree_open(o, O_RDWR, &h);
-	tree_object_unref(o);
-	return r ? NULL : h;
-}
-
 /* What went wrong on purpose while the list ran. */
 enum faults { NO_FAULTS, FAULTY_LAYER, FAULTY_CALLS };
 
@@ -179,7 +165,7 @@ static int store_apply(struct fixture *f, struct tree_handle **h, const struct o
 		__attribute__((fallthrough));
 	case REOPEN:
 		tree_close(*h);
-		*h = open_value(f);
+		*h = fixture_value(f);
 		break;
 	case KINDS:
 		break;
@@ -258,13 +244,13 @@ static int run(int store, enum faults faults, const struct op *ops, int n)
 		int r;
 
 		while (!h)
-			h = open_value(&f);
+			h = fixture_value(&f);
 		if (faults == FAULTY_CALLS)
 			faulty_share(10, ops[i].byte);
 		r = store_apply(&f, &h, &ops[i], size, &done);
 		faulty_stop();
 		while (!h)
-			h = open_value(&f);
+			h = fixture_value(&f);
 		fits = ops[i].kind != SET_RANGE || !ops[i].length || ops[i].offset + ops[i].length <= size;
 		if (r && faults)
 			bad = may_be(h, &m, &ops[i], done, fits) ? -1 : i;
@@ -361,7 +347,7 @@ static void together(struct fixture *f, void *(*work)(void *))
 static void *write_pieces(void *arg)
 {
 	struct worker *w = arg;
-	struct tree_handle *h = open_value(w->f);
+	struct tree_handle *h = fixture_value(w->f);
 	char data[PIECE];
 
 	for (int round = 1; round <= ROUNDS; round++) {
@@ -392,7 +378,7 @@ START_TEST(w5_disjoint_ranges_at_once)
 	fixture_open(&f, _i);
 	make_value(&f, PIECES * PIECE);
 	together(&f, write_pieces);
-	h = open_value(&f);
+	h = fixture_value(&f);
 	ck_assert_int_eq(tree_read(h, got, sizeof(got), 0), PIECES * PIECE);
 	for (int i = 0; i < PIECES * PIECE; i++)
 		ck_assert_int_eq(got[i], i / PIECE % THREADS * ROUNDS + ROUNDS);
@@ -404,7 +390,7 @@ END_TEST
 static void *write_same(void *arg)
 {
 	struct worker *w = arg;
-	struct tree_handle *h = open_value(w->f);
+	struct tree_handle *h = fixture_value(w->f);
 	char data[9000];
 
 	for (int round = 0; round < 50; round++) {
@@ -426,7 +412,7 @@ START_TEST(w6_overlapping_writes_are_whole)
 	make_value(&f, 20000);
 	for (int round = 0; round < 5; round++) {
 		together(&f, write_same);
-		h = open_value(&f);
+		h = fixture_value(&f);
 		ck_assert_int_eq(tree_read(h, got, sizeof(got), 0), sizeof(got));
 		for (int i = 0; i < 9000; i++)
 			ck_assert_int_eq(got[100 + i], got[100]);
@@ -442,7 +428,7 @@ END_TEST
 static void *shrink_and_set(void *arg)
 {
 	struct worker *w = arg;
-	struct tree_handle *h = open_value(w->f);
+	struct tree_handle *h = fixture_value(w->f);
 	char data[5000] = {1};
 	struct stat st;
 
@@ -488,7 +474,7 @@ static void *put_and_read(void *arg)
 				abort();
 			continue;
 		}
-		h = open_value(w->f); /* never missing */
+		h = fixture_value(w->f); /* never missing */
 		if (!h)
 			abort();
 		n = tree_read(h, data, 100001, 0);

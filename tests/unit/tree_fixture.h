@@ -71,6 +71,21 @@ static void fixture_open(struct fixture *f, int store)
 	umask(0);
 }
 
+/* The value v, opened for reading and writing; NULL when that fails. */
+static inline struct tree_handle *fixture_value(struct fixture *f)
+{
+	struct tree_object *o;
+	struct tree_handle *h;
+	struct stat st;
+	int r;
+
+	if (tree_lookup(f->root, "v", &o, &st))
+		return NULL;
+	r = tree_open(o, O_RDWR, &h);
+	tree_object_unref(o);
+	return r ? NULL : h;
+}
+
 static void fixture_close(struct fixture *f)
 {
 	char *command = xasprintf("rm -rf ./%s", f->path);
