@@ -290,21 +290,17 @@ class PassthroughWriteback(Passthrough):
 
 
 class PassthroughHP(Over):
-    """libfuse's passthrough_hp ($LIBFUSE_SOURCE): trusts its caches for a day, and writes back."""
+    """libfuse's passthrough_hp ($PASSTHROUGH_HP): trusts its caches for a day, and writes back."""
     options = ()
-    # Not in libfuse3-dev, as the C examples are: this is the tree of libfuse's sources.
-    SOURCE = Path(os.environ.get("LIBFUSE_SOURCE", "libfuse")) / "example" / "passthrough_hp.cc"
-    # What libfuse's own build finds on Linux and its examples look at.
-    FOUND = ("-DHAVE_SETXATTR", "-DHAVE_UTIMENSAT", "-DHAVE_POSIX_FALLOCATE",
-             "-DHAVE_COPY_FILE_RANGE")
+    # No package has it: whoever has built libfuse's examples says where it is.
+    PROGRAM = os.environ.get("PASSTHROUGH_HP", "passthrough_hp")
 
     @classmethod
     def missing(cls):
-        return [] if cls.SOURCE.exists() else [f"{cls.SOURCE} (LIBFUSE_SOURCE names the tree)"]
+        return [] if shutil.which(cls.PROGRAM) else [f"{cls.PROGRAM} (PASSTHROUGH_HP names it)"]
 
     def command(self, directory):
-        return [self.context.example(self.SOURCE, self.FOUND), "--foreground", *self.options,
-                str(self.backing), directory]
+        return [self.PROGRAM, "--foreground", *self.options, str(self.backing), directory]
 
 
 class PassthroughHPNoCache(PassthroughHP):
