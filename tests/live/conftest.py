@@ -1,6 +1,7 @@
 """Fixtures of the live tests: servers that start when a test first asks for them, data
 in their buckets, mounts, and a watchdog that no hanging mount outlives."""
 import os
+import signal
 import sys
 import threading
 
@@ -17,6 +18,10 @@ LIMIT = 120  # seconds a test may take unless its mark `limit` says otherwise
 
 
 def pytest_configure(config):
+    # nohup and a shell's background jobs have these ignored, and what is ignored stays so in
+    # the programs that the tests send them to.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "limit(seconds): how long the test may take")
     config.addinivalue_line("markers", "thread: part of the thread sanitizer's run")
     if not os.access(PAILFS, os.X_OK):
