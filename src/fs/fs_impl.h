@@ -48,6 +48,7 @@ struct fs {
 	pthread_cond_t parked_gone;
 	struct list parked;          /* parked_lock; struct parked.link */
 	size_t parked_count;         /* parked_lock; those with a reference left */
+	atomic_bool stopping;        /* the mount ends: nothing waits long, nothing is forgotten */
 };
 
 static inline struct fs *fs_of(fuse_req_t req)
@@ -81,6 +82,8 @@ struct parked {
 void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible);
 void unpark(struct parked *p);
 void parked_unref(struct parked *p);
+/* The mount ends: interrupts what is parked, and from now on whatever can be as it is parked. */
+void parked_stop(struct fs *fs);
 /* Interrupts what is parked and waits until all of it has been answered and freed. */
 void parked_drain(struct fs *fs);
 

@@ -52,6 +52,8 @@ void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible)
 	/* Runs on_interrupt at once when the interrupt came first. */
 	if (interruptible)
 		fuse_req_interrupt_func(req, on_interrupt, p);
+	if (interruptible && atomic_load(&fs->stopping))
+		post_interrupt(p);
 }
 
 void unpark(struct parked *p)
@@ -76,13 +78,25 @@ void parked_unref(struct parked *p)
 		pthread_cond_broadcast(&fs->parked_gone);
 }
 
-void parked_drain(struct fs *fs)
+static void interrupt_all(struct fs *fs)
 {
 	struct parked *p;
 
-	pthread_mutex_lock(&fs->parked_lock);
 	list_for_each(p, &fs->parked, link)
 		post_interrupt(p);
+}
+
+void parked_stop(struct fs *fs)
+{
+	scoped_lock(&fs->parked_lock);
+	atomic_store(&fs->stopping, true);
+	interrupt_all(fs);
+}
+
+void parked_drain(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->parked_lock);
+	interrupt_all(fs);
 	/* Until the last is gone, not only unparked: the thread that answers still needs us. */
 	while (fs->parked_count)
 		pthread_cond_wait(&fs->parked_gone, &fs->parked_lock);
@@ -100,7 +114,8 @@ static void run_forget(struct dispatch_task *task)
 {
 	struct forget *f = container_of(task, struct forget, task);
 
-	fuse_lowlevel_notify_inval_entry(f->fs->session, f->parent, f->name, strlen(f->name));
+	if (!atomic_load(&f->fs->stopping))
+		fuse_lowlevel_notify_inval_entry(f->fs->session, f->parent, f->name, strlen(f->name));
 	free(f);
 }
 
@@ -127,7 +142,8 @@ static void run_forget_bytes(struct dispatch_task *task)
 {
 	struct forget_bytes *f = container_of(task, struct forget_bytes, task);
 
-	fuse_lowlevel_notify_inval_inode(f->fs->session, f->ino, f->offset, f->length);
+	if (!atomic_load(&f->fs->stopping))
+		fuse_lowlevel_notify_inval_inode(f->fs->session, f->ino, f->offset, f->length);
 	free(f);
 }
 

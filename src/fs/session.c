@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,8 @@
 
 /* INIT offers 128 KiB and can only lower it, but requests of 1 MiB read half as much faster. */
 #define KERNEL_READAHEAD_KIB 1024
+/* How often it is looked whether the last notice is through. */
+#define SETTLE_MS 2
 
 __attribute__((format(printf, 2, 0)))
 static void log_fuse(enum fuse_log_level level, const char *format, va_list ap)
@@ -168,11 +172,48 @@ int fs_serve(struct fs *fs)
 	return err < 0 ? err : 0;
 }
 
+struct settling {
+	struct dispatch_task task;
+	atomic_bool done;
+};
+
+static void set_done(struct dispatch_task *task)
+{
+	atomic_store(&container_of(task, struct settling, task)->done, true);
+}
+
+/* Waits for the last notice that the kernel shall forget a name. The kernel may let it wait for a
+ * question about the same directory, and the threads that answer those have ended: so this one
+ * does. Otherwise nothing would ever end: the notice holds the connection open, and the question
+ * waits for it. */
+static void settle_notices(struct fs *fs)
+{
+	struct pollfd device = {.fd = fuse_session_fd(fs->session), .events = POLLIN};
+	struct settling s = {.task.run = set_done};
+	struct fuse_buf request = {0};
+
+	/* What poll saw may be gone when it is to be read: its caller was killed. */
+	fcntl(device.fd, F_SETFL, O_NONBLOCK);
+	fuse_session_reset(fs->session);
+	dispatch_post(fs->dispatch, &s.task);
+	while (!atomic_load(&s.done)) {
+		if (poll(&device, 1, SETTLE_MS) <= 0)
+			continue;
+		if (!(device.revents & POLLIN))
+			device.fd = -1; /* unmounted: no notice waits any more */
+		else if (fuse_session_receive_buf(fs->session, &request) > 0)
+			fuse_session_process_buf(fs->session, &request);
+	}
+	free(request.mem);
+}
+
 void fs_destroy(struct fs *fs)
 {
 	if (!fs)
 		return;
 	if (fs->session) {
+		parked_stop(fs);
+		settle_notices(fs);
 		/* Answers to what waits reach the kernel while the mount stands. */
 		parked_drain(fs);
 		fuse_session_unmount(fs->session);

@@ -3,8 +3,12 @@ import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
+import textwrap
+import time
 
 import pytest
 from lib_mount import environment
@@ -112,6 +116,46 @@ def test_refresh_shows_what_others_changed(mount, ceph):
     pailctl("refresh", here.path("dir"))
     assert sorted(os.listdir(here.path("dir"))) == ["a", "b"]
     assert here.path("dir", "b").read_bytes() == b"22"
+
+
+ASKING = """
+    import os, sys, threading
+
+    def ask(number):
+        for i in range(10**6):
+            try:
+                os.stat(f"{sys.argv[1]}/{number}-{i}")
+            except FileNotFoundError:
+                pass
+            except OSError:
+                return
+
+    for number in range(4):
+        threading.Thread(target=ask, args=(number,)).start()
+"""
+
+
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.04])
+def test_refresh_while_the_mount_ends(mount, nulls3, delay):
+    """The kernel forgets a name when no question about its directory is open; those of this moment
+    are answered even though the threads that answer have ended."""
+    s3 = nulls3.s3()
+    here = mount("s3://bench", *s3.options, "negative_ttl=0s", env=s3.environ)
+    run(["ls", "-lR", here.path("small")])
+    asking = subprocess.Popen([sys.executable, "-c", textwrap.dedent(ASKING),
+                               here.path("small", "000")])
+    time.sleep(0.5)
+    refreshing = subprocess.Popen([PAILCTL, "refresh", here.directory],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(delay)
+        here.process.send_signal(signal.SIGTERM)
+        assert here.process.wait(10) == 0, here.log
+    finally:
+        here.kill()
+        asking.kill()
+        assert refreshing.wait(10) is not None and asking.wait(10) is not None
+    assert not mounted(here.directory)
 
 
 def test_places_that_are_no_mount(bench, tmp_path):
