@@ -16,15 +16,15 @@ void tree_opendir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->fh = handle_add(t, d);
+	fi->fh = dir_handle_add(t, d);
 	if (fuse_reply_open(req, fi))
-		tree_closedir(t->tree, handle_remove(t, fi->fh));
+		tree_closedir(t->tree, dir_handle_remove(t, fi->fh));
 }
 
 void tree_releasedir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct tree_state *t = tree_of(req);
-	struct tree_dir *d = handle_remove(t, fi->fh);
+	struct tree_dir *d = dir_handle_remove(t, fi->fh);
 
 	if (d)
 		tree_closedir(t->tree, d);
@@ -34,7 +34,7 @@ void tree_releasedir_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 void tree_fsyncdir_op(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct tree_state *t = tree_of(req);
-	struct tree_dir *d = handle_get(t, fi->fh);
+	struct tree_dir *d = dir_handle_get(t, fi->fh);
 
 	fuse_reply_err(req, d ? -tree_fsyncdir(t->tree, d, datasync) : EBADF);
 }
@@ -85,7 +85,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
                  tree_entry_fn *add)
 {
 	struct tree_state *t = tree_of(req);
-	struct tree_dir *d = handle_get(t, fi->fh);
+	struct tree_dir *d = dir_handle_get(t, fi->fh);
 	scoped_object n = inode_object(t, ino);
 	struct listing l = {.req = req, .tree = t, .ino = ino, .size = size};
 	int r;

@@ -54,7 +54,8 @@ struct tree_state {
 	struct dispatch_task trim_task;
 	struct fs *fs;
 	pthread_mutex_t handle_lock;
-	struct slots handles;       /* handle_lock; of tree_handle and tree_dir */
+	struct slots handles;       /* handle_lock; of tree_handle */
+	struct slots directories;   /* handle_lock; of tree_dir */
 	void *buffers[TREE_BUFFERS]; /* handle_lock; TREE_REQUEST bytes each, not in use now */
 	unsigned spare_buffers;     /* handle_lock */
 	size_t splice;              /* bytes that one reply may be spliced with at most */
@@ -99,12 +100,14 @@ void inode_tell(struct tree_state *t, uint64_t id, const struct stat *st);
 /* Whether they are what it was told last. */
 bool inode_was_told(struct tree_state *t, uint64_t id, const struct stat *st);
 
-uint64_t handle_add(struct tree_state *t, void *handle);
+uint64_t handle_add(struct tree_state *t, struct tree_handle *h);
 /* An open value, with a reference for the caller. */
 struct tree_handle *handle_ref(struct tree_state *t, uint64_t id);
-/* An open directory: the kernel sends one request at a time for it. */
-void *handle_get(struct tree_state *t, uint64_t id);
-void *handle_remove(struct tree_state *t, uint64_t id);
+struct tree_handle *handle_remove(struct tree_state *t, uint64_t id);
+uint64_t dir_handle_add(struct tree_state *t, struct tree_dir *d);
+/* The kernel sends one request at a time for an open directory. */
+struct tree_dir *dir_handle_get(struct tree_state *t, uint64_t id);
+struct tree_dir *dir_handle_remove(struct tree_state *t, uint64_t id);
 
 /* Memory for one request, aligned to a page: from a few that are kept, because fresh memory
  * costs a fault a page. NULL: there is none. */

@@ -100,15 +100,24 @@ void tree_state_destroy(struct fs *fs)
 	struct tree_state *t = fs->state;
 	uint32_t index = 0;
 	struct inode *n;
+	struct tree_handle *h;
+	struct tree_dir *d;
 
 	if (!t)
 		return;
-	/* An unmount tells of no forgotten nodes. Handles are released before it. */
+	/* An unmount tells of no forgotten nodes, and the kernel waits for no RELEASE. */
+	while ((h = slots_next(&t->handles, &index)))
+		tree_close(h);
+	index = 0;
+	while ((d = slots_next(&t->directories, &index)))
+		tree_closedir(t->tree, d);
+	index = 0;
 	HASH_CLEAR(hh, t->by_key);
 	while ((n = slots_next(&t->inodes, &index)))
 		inode_free(n);
 	slots_release(&t->inodes);
 	slots_release(&t->handles);
+	slots_release(&t->directories);
 	while (t->spare_buffers)
 		free(t->buffers[--t->spare_buffers]);
 	pthread_mutex_destroy(&t->lock);
@@ -322,10 +331,10 @@ bool inode_was_told(struct tree_state *t, uint64_t id, const struct stat *st)
 
 /* ---- handles ---- */
 
-uint64_t handle_add(struct tree_state *t, void *handle)
+uint64_t handle_add(struct tree_state *t, struct tree_handle *h)
 {
 	scoped_lock(&t->handle_lock);
-	return slots_add(&t->handles, handle);
+	return slots_add(&t->handles, h);
 }
 
 struct tree_handle *handle_ref(struct tree_state *t, uint64_t id)
@@ -337,16 +346,28 @@ struct tree_handle *handle_ref(struct tree_state *t, uint64_t id)
 	return h ? tree_handle_ref(h) : NULL;
 }
 
-void *handle_get(struct tree_state *t, uint64_t id)
-{
-	scoped_lock(&t->handle_lock);
-	return slots_get(&t->handles, id);
-}
-
-void *handle_remove(struct tree_state *t, uint64_t id)
+struct tree_handle *handle_remove(struct tree_state *t, uint64_t id)
 {
 	scoped_lock(&t->handle_lock);
 	return slots_remove(&t->handles, id);
+}
+
+uint64_t dir_handle_add(struct tree_state *t, struct tree_dir *d)
+{
+	scoped_lock(&t->handle_lock);
+	return slots_add(&t->directories, d);
+}
+
+struct tree_dir *dir_handle_get(struct tree_state *t, uint64_t id)
+{
+	scoped_lock(&t->handle_lock);
+	return slots_get(&t->directories, id);
+}
+
+struct tree_dir *dir_handle_remove(struct tree_state *t, uint64_t id)
+{
+	scoped_lock(&t->handle_lock);
+	return slots_remove(&t->directories, id);
 }
 
 void *buffer_get(struct tree_state *t)

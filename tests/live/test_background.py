@@ -1,4 +1,6 @@
 """The way to the background: whoever is killed on it leaves nothing behind."""
+import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -45,6 +47,29 @@ def test_signal_unmounts(directory, number):
     process.send_signal(number)
     assert process.wait(10) == 0
     assert not mounted(directory)
+
+
+@pytest.mark.parametrize("source", ["mem://", "file://{}"])
+def test_signal_while_files_are_open(directory, tmp_path, source):
+    """The kernel waits for no RELEASE then: handles are let go without."""
+    backing = tmp_path / "backing"
+    backing.mkdir()
+    process = subprocess.Popen([PAILFS, source.format(backing), directory, "-f"],
+                               env=environment(), stdin=subprocess.DEVNULL)
+    wait_until(lambda: mounted(directory), 10, "mount")
+    file = os.open(directory / "open", os.O_RDWR | os.O_CREAT)
+    listing = os.open(directory, os.O_RDONLY)
+    try:
+        os.write(file, b"x" * (1 << 20))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert not mounted(directory)
+        with pytest.raises(OSError):
+            os.pread(file, 1, 0)
+    finally:
+        os.close(listing)
+        with contextlib.suppress(OSError):  # nobody flushes it any more
+            os.close(file)
 
 
 def test_signals_while_it_ends_leave_no_mount(directory):
