@@ -247,13 +247,17 @@ static bool is_news(struct http_store *hs, const struct http_op *h, int error)
 	const char *name = object_name(h);
 	uint64_t now = clock_monotonic(hs->store.clock);
 	uint64_t hash = crypto_hash64(name, strlen(name)) ^ (uint64_t)(-error * 131 + (int)h->call.op + 1);
-	size_t slot = hash % ARRAY_SIZE(hs->said);
+	size_t oldest = 0;
 
 	scoped_lock(&hs->lock);
-	if (hs->said[slot].hash == hash && now - hs->said[slot].at_ns < SAY_AGAIN_NS)
-		return false;
-	hs->said[slot].hash = hash;
-	hs->said[slot].at_ns = now;
+	for (size_t i = 0; i < ARRAY_SIZE(hs->said); i++) {
+		if (hs->said[i].hash == hash && now - hs->said[i].at_ns < SAY_AGAIN_NS)
+			return false;
+		if (hs->said[i].at_ns < hs->said[oldest].at_ns)
+			oldest = i;
+	}
+	hs->said[oldest].hash = hash;
+	hs->said[oldest].at_ns = now;
 	return true;
 }
 
