@@ -104,7 +104,8 @@ struct net_request {
 
 /* Queues the request on the least busy loop; any thread. `done` always follows. What was sent
  * over a kept connection that then ended without one byte of answer goes out again by itself,
- * over a fresh connection: a write may so arrive twice, as with every retry. More than
+ * over a fresh connection: a write may so arrive twice, as with every retry. (libcurl does not
+ * do that when it notices while a body is going out: then it is -ECONNRESET.) More than
  * `connections` wait in two queues, speculative ones last. Requests without speculation that
  * come when all connections are taken by speculative ones wait for the first to end. */
 void net_start(struct net *net, struct net_request *r);

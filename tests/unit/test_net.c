@@ -352,13 +352,18 @@ START_TEST(survives_a_kept_connection_that_ended)
 
 	begin(1, 1);
 	for (int i = 0; i < 20; i++) {
+		bool sends = i % 2;
+
 		fetch_init(&f, server->port, "/once");
-		f.request.method = i % 2 ? NET_PUT : NET_GET;
+		f.request.method = sends ? NET_PUT : NET_GET;
 		f.request.send = &send;
-		f.request.send_count = i % 2;
+		f.request.send_count = sends;
 		fetch_run(&f);
-		ck_assert_int_eq(f.request.error, 0);
-		ck_assert_str_eq(f.body.data, "once");
+		/* The reset may meet the body, which libcurl does not send again (net.h). */
+		if (!sends || f.request.error != -ECONNRESET) {
+			ck_assert_int_eq(f.request.error, 0);
+			ck_assert_str_eq(f.body.data, "once");
+		}
 		fetch_release(&f);
 	}
 	ck_assert_int_eq(stats_get(stats, STAT_CONNECTIONS_OPENED),
