@@ -85,3 +85,22 @@ def free_ports(count=1):
             return ports
         except OSError:
             continue
+
+
+def pages_lost():
+    """A number that changes when the kernel gives up pages of files: because it was told to, as
+    benchmarks do, or because it needs the memory."""
+    with open("/proc/vmstat", encoding="ascii") as file:
+        counters = dict(line.split() for line in file)
+    return [int(counters.get(name, 0)) for name in ("drop_pagecache", "pgsteal_file")]
+
+
+def undisturbed(attempt):
+    """What attempt(i) returns, i = 0, 1, ..., the first time that no page was lost meanwhile: what
+    the kernel keeps of a file is part of what is counted."""
+    for i in range(20):
+        before = pages_lost()
+        result = attempt(i)
+        if pages_lost() == before:
+            return result
+    raise AssertionError("the kernel loses pages of files all the time")

@@ -4,7 +4,7 @@ import textwrap
 
 import lib_data
 import pytest
-from lib_proc import run, wait_until
+from lib_proc import run, undisturbed, wait_until
 
 KIB = lib_data.KIB
 NAMELIST = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))"
@@ -72,25 +72,6 @@ def frugal(watch):
     assert watch.stats.received <= limit and watch.sent <= limit, (
         watch.stats.read_bytes, watch.stats.received, watch.seen)
     assert watch.heads == 0, watch.seen
-
-
-def pages_lost():
-    """A number that changes when the kernel gives up pages of files: because it was told to, as
-    benchmarks do, or because it needs the memory."""
-    with open("/proc/vmstat", encoding="ascii") as file:
-        counters = dict(line.split() for line in file)
-    return [int(counters.get(name, 0)) for name in ("drop_pagecache", "pgsteal_file")]
-
-
-def undisturbed(attempt):
-    """What attempt(i) returns, i = 0, 1, ..., the first time that no page was lost meanwhile: what
-    the kernel keeps of a file is part of what is counted."""
-    for i in range(20):
-        before = pages_lost()
-        result = attempt(i)
-        if pages_lost() == before:
-            return result
-    raise AssertionError("the kernel loses pages of files all the time")
 
 
 LISTERS = {

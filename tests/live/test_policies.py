@@ -9,8 +9,7 @@ import time
 import lib_data
 import pytest
 from lib_canned import Canned
-from lib_proc import PAILCTL, run, wait_until
-from test_counts import undisturbed
+from lib_proc import PAILCTL, run, undisturbed, wait_until
 
 KIB, MIB = lib_data.KIB, lib_data.MIB
 POLICIES = ("sequential", "ranged", "auto")
