@@ -366,6 +366,14 @@ def forgetting(mount):
         os.close(file)
 
 
+def forget_meanwhile(file, asked):
+    """The kernel is told to forget d/a, and waits for the question about its directory."""
+    assert asked.wait(10)
+    with pytest.raises(OSError):
+        os.pread(file, PAGE, MIB // 2)
+    time.sleep(0.5)
+
+
 def interrupted_stat(path):
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(INTERRUPTED), "stat", path],
                             stdout=subprocess.PIPE, text=True)
@@ -375,10 +383,7 @@ def test_f1_a_name_that_the_kernel_shall_forget_holds_up_no_interrupt(forgetting
     """To forget a name the kernel waits for the questions about its directory."""
     here, file, asked = forgetting
     with interrupted_stat(here.path("d/x")) as child:
-        assert asked.wait(10)
-        with pytest.raises(OSError):
-            os.pread(file, PAGE, MIB // 2)
-        time.sleep(0.5)
+        forget_meanwhile(file, asked)
         start = time.monotonic()
         child.send_signal(signal.SIGUSR1)
         assert child.stdout.readline() == "asking\n"
@@ -389,10 +394,7 @@ def test_f1_a_name_that_the_kernel_shall_forget_holds_up_no_interrupt(forgetting
 def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_end(forgetting):
     here, file, asked = forgetting
     with interrupted_stat(here.path("d/x")) as child:
-        assert asked.wait(10)
-        with pytest.raises(OSError):
-            os.pread(file, PAGE, MIB // 2)
-        time.sleep(0.5)
+        forget_meanwhile(file, asked)
         here.process.send_signal(signal.SIGTERM)
         assert here.process.wait(5) == 0, here.log
         child.kill()
@@ -402,10 +404,7 @@ def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_end(forgetting):
 def test_f6_a_name_that_the_kernel_shall_forget_holds_up_no_question_to_the_mount(forgetting):
     here, file, asked = forgetting
     with interrupted_stat(here.path("d/x")) as child:
-        assert asked.wait(10)
-        with pytest.raises(OSError):
-            os.pread(file, PAGE, MIB // 2)
-        time.sleep(0.5)
+        forget_meanwhile(file, asked)
         run([PAILCTL, "flush", here.directory], timeout=5)
         child.send_signal(signal.SIGUSR1)
 
