@@ -89,10 +89,12 @@ def free_ports(count=1):
 
 def pages_lost():
     """A number that changes when the kernel gives up pages of files: because it was told to, as
-    benchmarks do, or because it needs the memory."""
+    benchmarks do, because it needs the memory, or because nobody used them for a while (DAMON,
+    whose pageout counts as no steal, only as a page that was read a second time)."""
     with open("/proc/vmstat", encoding="ascii") as file:
         counters = dict(line.split() for line in file)
-    return [int(counters.get(name, 0)) for name in ("drop_pagecache", "pgsteal_file")]
+    names = ("drop_pagecache", "pgsteal_file", "workingset_refault_file")
+    return [int(counters.get(name, 0)) for name in names]
 
 
 def undisturbed(attempt):
