@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "pailfs-config.h"
+#include "pailfs/base/xalloc.h"
 #include "pailfs/config.h"
 #include "pailfs/mount.h"
 #include "preflight.h"
@@ -78,6 +79,27 @@ static void become_daemon(const struct daemon *d)
 	if (!d->keep_stderr)
 		dup2(null, STDERR_FILENO);
 	close(null);
+}
+
+/* The AWS files are read after the daemon has left this directory, some of them again and again.
+ * What begins with "~/" is no path yet. */
+static void make_paths_absolute(void)
+{
+	static const char *const names[] = {"AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE",
+	                                    "AWS_CA_BUNDLE"};
+	char *directory = getcwd(NULL, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && directory; i++) {
+		const char *value = getenv(names[i]);
+		char *path;
+
+		if (!value || !*value || *value == '/' || !strncmp(value, "~/", 2))
+			continue;
+		path = xasprintf("%s/%s", directory, value);
+		setenv(names[i], path, 1);
+		free(path);
+	}
+	free(directory);
 }
 
 /* The report is the status, then the line. */
@@ -165,6 +187,7 @@ static int run_background(struct config *config)
 	close(pipe_ends[0]);
 	d.report = pipe_ends[1];
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	make_paths_absolute();
 	if (getppid() != parent || chdir("/"))
 		return MOUNT_FAILED;
 	return mount_run(config, ready_background, &d);

@@ -1,6 +1,7 @@
 """The way to the background: whoever is killed on it leaves nothing behind."""
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 from lib_mount import environment
-from lib_proc import PAILFS, mounted, processes_with, wait_until
+from lib_proc import PAILFS, mounted, processes_with, run, wait_until
 
 
 @pytest.fixture
@@ -98,3 +99,35 @@ def test_standard_files_are_let_go(directory):
     finally:
         subprocess.run(["fusermount3", "-u", directory], check=True)
     wait_until(lambda: not processes_with(str(directory)), 10, "end of the daemon")
+
+
+@pytest.fixture
+def in_background(directory, tmp_path):
+    """Mounts in the background, from the directory tmp_path, with these variables."""
+    def start(source, *options, env):
+        command = [PAILFS, source, directory, *(f"-o{option}" for option in options)]
+        done = run(command, env=environment(env), cwd=tmp_path, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return directory
+
+    yield start
+    if mounted(directory):
+        run(["fusermount3", "-u", directory])
+    wait_until(lambda: not processes_with(str(directory)), 10, "end of the daemon")
+
+
+@pytest.mark.parametrize("name", ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"])
+def test_credentials_by_a_relative_path(nulls3, in_background, tmp_path, name):
+    """The daemon reads them when it has left the directory that the path begins in."""
+    s3 = nulls3.s3()
+    (tmp_path / "keys").write_text(f"[default]\naws_access_key_id = {s3.access_key}\n"
+                                   f"aws_secret_access_key = {s3.secret_key}\n")
+    directory = in_background("s3://bench", *s3.options, env={name: "keys"})
+    assert "tools" in os.listdir(directory)
+
+
+def test_certificates_by_a_relative_path(nginx, in_background, tmp_path):
+    shutil.copy(nginx.ca, tmp_path / "ca.pem")
+    directory = in_background(f"{nginx.tls_endpoint}/data/tools/one",
+                              env={"AWS_CA_BUNDLE": "ca.pem"})
+    assert (directory / "one").stat().st_size
