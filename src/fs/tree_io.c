@@ -168,18 +168,41 @@ static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	tree_close(h);
 }
 
+/* The pages of a mapping: all or an error. The kernel does not look at how much of them was taken,
+ * and calls them clean. */
+static ssize_t write_pages(struct tree_handle *h, const char *data, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = tree_write(h, data + done, size - done, offset + (off_t)done);
+
+		if (n < 0)
+			return n;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t write_data(struct tree_handle *h, const char *data, size_t size, off_t offset,
+                          const struct fuse_file_info *fi)
+{
+	if (fi->writepage)
+		return write_pages(h, data, size, offset);
+	/* The offset of an O_APPEND write is where the kernel believes the end to be, which
+	 * another process may have moved. */
+	return fi->flags & O_APPEND ? tree_append(h, data, size) : tree_write(h, data, size, offset);
+}
+
 static void write_op(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
                      struct fuse_file_info *fi)
 {
 	struct tree_handle *h = handle_of(req, fi);
-	/* The offset of an O_APPEND write is where the kernel believes the end to be, which
-	 * another process may have moved. Pages of a mapping have their place. */
-	bool append = (fi->flags & O_APPEND) && !fi->writepage;
 	ssize_t n;
 
 	if (!h)
 		return;
-	n = append ? tree_append(h, data, size) : tree_write(h, data, size, offset);
+	n = write_data(h, data, size, offset, fi);
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
 	} else {

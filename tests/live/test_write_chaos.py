@@ -186,6 +186,21 @@ def test_w12_a_mapping_learns_of_it_from_msync(chaos):
     os.close(fd)
 
 
+def test_w12_a_mapping_is_written_whole(chaos):
+    """The kernel does not look at how much of its pages was taken."""
+    fs = chaos("short=@1:write", "space=300k")
+    make_file(fs.path("value"), size=MIB)
+    fd = os.open(fs.path("value"), os.O_RDWR)
+    with mmap.mmap(fd, MIB) as m:
+        m[:100_000] = b"a" * 100_000
+        m.flush()
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        assert os.pread(fd, 100_000, 0) == b"a" * 100_000
+        m[100_000:] = b"b" * (MIB - 100_000)
+        expect_error(errno.ENOSPC, m.flush)
+    os.close(fd)
+
+
 def test_extended_attributes_that_cannot_be_read(chaos):
     fs = chaos("error=@1+:EIO:xattr")
     make_file(fs.path("value"))
