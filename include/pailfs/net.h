@@ -85,7 +85,8 @@ struct net_request {
 			       * (name not resolved), -ETIMEDOUT (no connection, a stall,
 			       * or the deadline), -EPROTO (certificate, TLS, malformed HTTP),
 			       * -ECANCELED, -EINVAL (no http or https URL), what the
-			       * system says (-EMFILE …), or what body() returned */
+			       * system says when there is no socket (-EMFILE …; the server
+			       * was not asked), or what body() returned */
 	char error_text[160]; /* curl's words for it; "" without an error */
 	int status;           /* HTTP status; 0 when no answer came */
 	/* Monotonic; 0: not reached. A request starts when it leaves the queue. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "src/net/header.h"
@@ -308,8 +309,19 @@ int transfer_prepare(struct transfer *t, struct net_request *r)
 	return 0;
 }
 
+/* A resolver that gets no descriptor does not say so. */
+static int descriptor_shortage(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), error = errno;
+
+	if (fd < 0)
+		return error == EMFILE || error == ENFILE ? -error : 0;
+	close(fd);
+	return 0;
+}
+
 /* The errors that net.h promises, for curl's. */
-static int error_from_curl(const struct transfer *t, CURLcode code)
+static int error_from_curl(struct transfer *t, CURLcode code)
 {
 	long system = 0;
 
@@ -322,7 +334,8 @@ static int error_from_curl(const struct transfer *t, CURLcode code)
 		return t->connected ? -EPROTO : -EINVAL;
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
-		return -EHOSTUNREACH;
+		t->socket_error = descriptor_shortage();
+		return t->socket_error ? t->socket_error : -EHOSTUNREACH;
 	case CURLE_COULDNT_CONNECT:
 		if (t->socket_error)
 			return t->socket_error;

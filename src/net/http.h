@@ -22,7 +22,7 @@ struct transfer {
 	bool in_headers;     /* of the final answer */
 	size_t header_bytes; /* of all answers, informational ones too */
 	int error;           /* why we ended it, 0: we did not */
-	int socket_error;    /* why there is no socket; 0: there is */
+	int socket_error;    /* why there is no socket, or none for a resolver; 0: there is */
 	int send_index;      /* the next byte to send */
 	size_t send_offset;
 	char text[CURL_ERROR_SIZE]; /* what curl or we say of the failure */

@@ -128,11 +128,19 @@ static void take_endpoint(struct http_op *h)
 	h->endpoint = endpoint_choose(&h->hs->endpoints, now_of(h));
 }
 
-/* What the attempt says of the endpoint that it took. */
+/* An attempt that was cancelled, found no descriptor for its socket or was led elsewhere tells
+ * nothing of the endpoint that it took. */
+static bool asked_endpoint(const struct http_op *h)
+{
+	int error = h->net.error;
+
+	return error != -ECANCELED && error != -EMFILE && error != -ENFILE && !h->elsewhere;
+}
+
 static void release_endpoint(struct http_op *h, bool failed)
 {
 	scoped_lock(&h->hs->lock);
-	if (h->net.error == -ECANCELED || h->elsewhere)
+	if (!asked_endpoint(h))
 		endpoint_cancelled(&h->hs->endpoints, h->endpoint);
 	else
 		endpoint_ended(&h->hs->endpoints, h->endpoint, failed, now_of(h));

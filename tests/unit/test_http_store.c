@@ -1,5 +1,7 @@
 /* What a GET and a probe over HTTP make of a server's faults. */
+#include <sys/resource.h>
 #include "http_store_fixture.h"
+#include "src/store/http_store.h"
 
 /* ---- faults of a ranged GET ---- */
 
@@ -371,6 +373,64 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
+static struct rlimit descriptors;
+
+static void take_descriptors(void)
+{
+	int next = dup(server->fd);
+	struct rlimit none = {.rlim_cur = (rlim_t)next};
+
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &descriptors);
+	none.rlim_max = descriptors.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &none);
+}
+
+static void give_descriptors(void)
+{
+	setrlimit(RLIMIT_NOFILE, &descriptors);
+}
+
+/* The endpoint was never asked, so it is not left out meanwhile. */
+START_TEST(a_lack_of_descriptors_is_waited_for)
+{
+	static const struct http_step steps[] = {{"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n"}};
+	struct store_lookup op = {.key = "data"};
+	struct endpoint seen;
+	int started;
+
+	setup(NULL, "/data", 10000, 1000);
+	http_server_script(server, steps, 1);
+	take_descriptors();
+	prepare(&op.op);
+	started = store_lookup(store, &op);
+	usleep(300000);
+	{
+		struct http_store *hs = container_of(store, struct http_store, store);
+
+		scoped_lock(&hs->lock);
+		seen = hs->endpoints.endpoints[0];
+	}
+	give_descriptors();
+	ck_assert_uint_eq(seen.failures, 0);
+	ck_assert_uint_eq(seen.blocked_until_ns, 0);
+	ck_assert_int_eq(wait_for(started), 0);
+	ck_assert_int_gt(stats_get(stats, STAT_REQ_HEAD_RETRY), 0);
+	teardown();
+}
+END_TEST
+
+START_TEST(a_lack_of_descriptors_says_what_to_do)
+{
+	setup(NULL, "/data", 500, 1000);
+	take_descriptors();
+	ck_assert_int_eq(read_data(&data_attr, 4, 10), -EMFILE);
+	give_descriptors();
+	ck_assert_ptr_nonnull(strstr(error_text, "Too many open files; raise the limit"));
+	teardown();
+}
+END_TEST
+
 START_TEST(lookup_by_head)
 {
 	static const struct http_step steps[] = {
@@ -408,6 +468,8 @@ int main(void)
 	tcase_add_test(tc, dates_stand_in_for_tags);
 	tcase_add_loop_test(tc, probe_finds_the_file, 0, ARRAY_SIZE(probes));
 	tcase_add_test(tc, nobody_listens);
+	tcase_add_test(tc, a_lack_of_descriptors_is_waited_for);
+	tcase_add_test(tc, a_lack_of_descriptors_says_what_to_do);
 	tcase_add_test(tc, lookup_by_head);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
