@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 #include "pailfs/base/mountinfo.h"
 #include "pailfs/base/xalloc.h"
@@ -32,15 +33,23 @@ static int resolve(struct config *c, struct buf *error)
 			 c->mountpoint);
 		break;
 	case ENOTCONN:
-		buf_addf(error,
-			 "a mount whose daemon has gone is in the way; remove it with "
-			 "fusermount3 -u %s",
-			 c->mountpoint);
+		buf_adds(error,
+			 "it lies in a mount whose daemon has gone; remove that with "
+			 "fusermount3 -u");
 		break;
 	default:
 		buf_adds(error, strerror(err));
 	}
 	return -err;
+}
+
+/* A mount outlives a daemon that was killed. Only our own are asked, which answer this without
+ * a store: another one's daemon may hang, and then we would. */
+static bool is_dead(const struct mountinfo *m)
+{
+	struct statfs ignored;
+
+	return !strcmp(m->type, "fuse.pailfs") && statfs(m->point, &ignored) && errno == ENOTCONN;
 }
 
 /* A file system that is mounted here is in the way when it is another FUSE mount, most
@@ -55,10 +64,16 @@ static int check_not_mounted(const struct config *c, struct buf *error)
 		return 0;
 	if (!mountinfo_find(f, c->mountpoint, &m) && !strcmp(m.point, c->mountpoint) &&
 	    !strncmp(m.type, "fuse", 4)) {
-		buf_addf(error,
-			 "%s: %s is mounted there already (%s); unmount it with "
-			 "fusermount3 -u %s",
-			 c->mountpoint, m.source, m.type, c->mountpoint);
+		if (is_dead(&m))
+			buf_addf(error,
+				 "%s: a dead mount of %s is there, whose daemon has gone; remove "
+				 "it with fusermount3 -u %s",
+				 c->mountpoint, m.source, c->mountpoint);
+		else
+			buf_addf(error,
+				 "%s: %s is mounted there already (%s); unmount it with "
+				 "fusermount3 -u %s",
+				 c->mountpoint, m.source, m.type, c->mountpoint);
 		err = -EBUSY;
 	}
 	mountinfo_release(&m);

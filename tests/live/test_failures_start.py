@@ -193,6 +193,17 @@ def test_mount_point_mounted_already(mount, nulls3):
     assert here.path("one").read_bytes() == b"1"
 
 
+def test_mount_point_of_a_dead_mount(mount, tmp_path):
+    """What is left when a daemon is killed; also when it is in the way further up."""
+    here = mount(f"file://{tmp_path}")
+    here.process.kill()
+    here.process.wait()
+    mem_fails(here.directory, "dead mount", "daemon has gone", f"fusermount3 -u {here.directory}")
+    mem_fails(here.path("below"), "daemon has gone", "fusermount3 -u")
+    run(["fusermount3", "-u", here.directory])
+    here.kill()
+
+
 def in_namespace(script):
     """A command that runs its arguments as root of a mount namespace prepared by script."""
     return ["unshare", "-m", *([] if os.getuid() == 0 else ["-Ur"]), "sh", "-c",
