@@ -1,5 +1,6 @@
 /* Names: a store that fails, answers oddly, or may not be listed. */
 #include "names_fixture.h"
+#include "src/names/denials.h"
 
 /* ---- failures ---- */
 
@@ -142,6 +143,34 @@ START_TEST(looks_names_up_where_listing_is_denied)
 }
 END_TEST
 
+/* M2: more directories than are remembered cost a LIST each when their turn comes again. */
+START_TEST(a_forgotten_denial_costs_a_list)
+{
+	char prefix[32];
+	size_t asked;
+
+	b->denied = "secret";
+	for (int i = 0; i <= DENIALS_MAX; i++) {
+		snprintf(prefix, sizeof(prefix), "secret%d/x", i);
+		bucket_add(b, prefix);
+	}
+	log_open("/dev/null", "warn");
+	start();
+	for (int i = 0; i <= DENIALS_MAX; i++) {
+		snprintf(prefix, sizeof(prefix), "secret%d/", i);
+		ck_assert(is_file(prefix, "x"));
+	}
+	asked = b->lists;
+	ck_assert_int_eq(lookup("secret1/", "y", NULL), -ENOENT);
+	ck_assert_uint_eq(b->lists, asked);
+	ck_assert_int_eq(lookup("secret0/", "y", NULL), -ENOENT);
+	ck_assert_uint_eq(b->lists, asked + 1);
+	ck_assert_int_eq(lookup("secret0/", "z", NULL), -ENOENT);
+	ck_assert_uint_eq(b->lists, asked + 1);
+	log_open("stderr", "warn");
+}
+END_TEST
+
 /* A wrong key is not a missing permission. */
 START_TEST(bad_credentials_deny_nothing)
 {
@@ -205,6 +234,7 @@ int main(void)
 	tcase_add_loop_test(tc, odd_servers_are_read_right, 0, 4);
 	tcase_add_test(tc, pages_out_of_order_are_read_whole);
 	tcase_add_test(tc, looks_names_up_where_listing_is_denied);
+	tcase_add_test(tc, a_forgotten_denial_costs_a_list);
 	tcase_add_test(tc, bad_credentials_deny_nothing);
 	tcase_add_test(tc, hidden_directories_can_be_passed);
 	tcase_add_test(tc, a_directory_may_be_listed_where_names_may_not);
