@@ -257,6 +257,13 @@ class PailfsFile(Over):
         return words
 
 
+class PailfsFileWriteback(PailfsFile):
+    """The same with the kernel's write-back cache (-o writeback), which gathers small writes."""
+
+    def command(self, directory):
+        return [*super().command(directory), "-o", "writeback"]
+
+
 class PailfsDirect(PailfsFile):
     """pailfs direct://"""
     scheme = "direct"
@@ -310,6 +317,7 @@ class PassthroughHPNoCache(PassthroughHP):
 
 SYSTEMS = {"pailfs": Pailfs, "curl": Curl, "curl8": Curl8, "nullfs": NullFS, "s3fs": S3FS,
            "rclone": Rclone, "bare": Directory, "pailfs-file": PailfsFile,
-           "pailfs-direct": PailfsDirect, "passthrough": Passthrough,
-           "passthrough-wb": PassthroughWriteback, "passthrough-hp": PassthroughHP,
-           "passthrough-hp-nocache": PassthroughHPNoCache, "bindfs": Bindfs}
+           "pailfs-file-writeback": PailfsFileWriteback, "pailfs-direct": PailfsDirect,
+           "passthrough": Passthrough, "passthrough-wb": PassthroughWriteback,
+           "passthrough-hp": PassthroughHP, "passthrough-hp-nocache": PassthroughHPNoCache,
+           "bindfs": Bindfs}

@@ -28,6 +28,7 @@ struct config {
 	unsigned connections, threads;
 	uint64_t connect_timeout_ns, stall_timeout_ns, retry_timeout_ns;
 	bool read_only, read_write; /* asked for explicitly */
+	bool writeback;
 	char *read_policy;
 	struct config_rule *rules;
 	size_t rule_count;

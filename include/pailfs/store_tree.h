@@ -56,7 +56,7 @@ struct tree_handle {
 	atomic_uint refs;
 	struct tree_object *object; /* counted */
 	int fd;                    /* -1: none; closed with the handle */
-	bool writable;
+	bool readable, writable;   /* what it can do: at least what it was opened for */
 };
 
 struct tree_dir; /* the store's own */

@@ -8,8 +8,18 @@
  * What the kernel caches of a file is kept over an open if the backing still shows what the
  * kernel was told last; otherwise the open drops it, and the attributes with it. So an open
  * sees what others wrote to the backing before it, and in between the kernel asks again
- * each TREE_TIMEOUT (R2). There is no write-back cache: a write is in the backing file when
- * it returns, and what others wrote to the same page is not overwritten with old bytes.
+ * each TREE_TIMEOUT (R2). A write is in the backing file when it returns, and what others wrote to
+ * the same page is not overwritten with old bytes.
+ *
+ * With the option `writeback` the kernel keeps writes in its page cache and sends them later, whole
+ * pages at a time, and nobody else may write to the backing. The kernel then owns sizes and
+ * times and asks for neither, so:
+ *	opening	for writing opens for reading as well, because the kernel reads the page of which
+ *		a part is written through the writer's handle; and drops no pages, because the
+ *		backing differs from what the kernel was told by what is still on its way
+ *	ends	are the kernel's to know, also for O_APPEND
+ *	holes	are not told: SEEK_DATA and SEEK_HOLE arrive before the pages that fill them
+ *	errors	of a late write are kept by the kernel for fsync(2) and close(2)
  *
  * No lock operation is implemented, so the kernel keeps advisory locks itself (W13). */
 #include "tree_impl.h"
@@ -48,15 +58,46 @@ static void keep_handle(fuse_req_t req, fuse_ino_t ino, struct tree_handle *h, s
 
 /* ---- opening ---- */
 
+/* The kernel reads the page of which a part is written through the writer's handle, so with
+ * writeback that one must be able to read. */
+static int cache_flags(const struct tree_state *t, int flags)
+{
+	return t->writeback && (flags & O_ACCMODE) == O_WRONLY ? (flags & ~O_ACCMODE) | O_RDWR : flags;
+}
+
+static int open_value(struct tree_state *t, struct tree_object *n, int flags, struct tree_handle **out)
+{
+	int wanted = cache_flags(t, flags), r = tree_open(n, wanted, out);
+
+	return r == -EACCES && wanted != flags ? tree_open(n, flags, out) : r;
+}
+
+static int create_value(struct tree_state *t, struct tree_object *dir, const char *name, int flags,
+                        mode_t mode, const struct tree_caller *caller, struct tree_handle **out,
+                        struct stat *st)
+{
+	int wanted = cache_flags(t, flags), r = tree_create(dir, name, wanted, mode, caller, out, st);
+
+	/* A file that is there already, and may not be read. */
+	return r == -EACCES && wanted != flags ? tree_create(dir, name, flags, mode, caller, out, st) : r;
+}
+
+/* Whether writes through a handle must pass the kernel's cache by, which stays right beside them:
+ * the backing lets this process write, and not read. */
+static bool cannot_cache(const struct tree_state *t, const struct tree_handle *h)
+{
+	return t->writeback && h->writable && !h->readable;
+}
+
 static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct tree_state *t = tree_of(req);
 	scoped_object n = inode_object(t, ino);
 	struct tree_handle *h;
 	struct stat st;
-	int r = n ? tree_open(n, fi->flags, &h) : -ESTALE;
+	int r = n ? open_value(t, n, fi->flags, &h) : -ESTALE;
 
-	if (!r) {
+	if (!r && !t->writeback) {
 		r = tree_getattr(n, &st);
 		if (r)
 			tree_close(h);
@@ -65,7 +106,8 @@ static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	fi->keep_cache = inode_was_told(t, ino, &st);
+	fi->keep_cache = t->writeback || inode_was_told(t, ino, &st);
+	fi->direct_io = cannot_cache(t, h);
 	/* Attributes alone (the negative offset): that takes no page's lock, so a thread that
 	 * serves requests may do it. */
 	if (!fi->keep_cache)
@@ -87,12 +129,13 @@ static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	int r;
 
 	caller_init(&c, req);
-	r = dir ? tree_create(dir, name, fi->flags, mode, &c.base, &h, &st) : -ESTALE;
+	r = dir ? create_value(t, dir, name, fi->flags, mode, &c.base, &h, &st) : -ESTALE;
 	if (r) {
 		fuse_reply_err(req, -r);
 		return;
 	}
 	inode_entry(inode_remember(t, tree_object_ref(h->object), &st, parent, name), &st, &e);
+	fi->direct_io = cannot_cache(t, h);
 	keep_handle(req, e.ino, h, fi);
 	if (fuse_reply_create(req, &e, fi)) {
 		drop_handle(req, e.ino, fi->fh);
@@ -168,7 +211,7 @@ static void read_op(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
 	tree_close(h);
 }
 
-/* The pages of a mapping: all or an error. The kernel does not look at how much of them was taken,
+/* Pages that the kernel has kept: all or an error. It does not look at how much of them was taken,
  * and calls them clean. */
 static ssize_t write_pages(struct tree_handle *h, const char *data, size_t size, off_t offset)
 {
@@ -184,14 +227,16 @@ static ssize_t write_pages(struct tree_handle *h, const char *data, size_t size,
 	return (ssize_t)done;
 }
 
-static ssize_t write_data(struct tree_handle *h, const char *data, size_t size, off_t offset,
+static ssize_t write_data(const struct tree_state *t, struct tree_handle *h, const char *data, size_t size, off_t offset,
                           const struct fuse_file_info *fi)
 {
 	if (fi->writepage)
 		return write_pages(h, data, size, offset);
 	/* The offset of an O_APPEND write is where the kernel believes the end to be, which
-	 * another process may have moved. */
-	return fi->flags & O_APPEND ? tree_append(h, data, size) : tree_write(h, data, size, offset);
+	 * another process may have moved. With writeback nobody has, and the kernel alone knows. */
+	if ((fi->flags & O_APPEND) && !t->writeback)
+		return tree_append(h, data, size);
+	return tree_write(h, data, size, offset);
 }
 
 static void write_op(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
@@ -202,7 +247,7 @@ static void write_op(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 
 	if (!h)
 		return;
-	n = write_data(h, data, size, offset, fi);
+	n = write_data(tree_of(req), h, data, size, offset, fi);
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
 	} else {
@@ -233,9 +278,16 @@ static void fallocate_op(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 
 static void lseek_op(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
 {
-	struct tree_handle *h = handle_of(req, fi);
+	struct tree_handle *h;
 	off_t r;
 
+	/* The kernel asks before it has sent the pages that it keeps, and what is a hole in the
+	 * backing may be none. By ENOSYS it takes every file for data from end to end. */
+	if (tree_of(req)->writeback) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	h = handle_of(req, fi);
 	if (!h)
 		return;
 	r = tree_seek(h, offset, whence);
@@ -274,13 +326,19 @@ static void init(struct fs *fs, struct fuse_conn_info *conn)
 	unsigned want = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_WRITE |
 	                FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
 	                FUSE_CAP_ASYNC_DIO | FUSE_CAP_POSIX_ACL;
+	struct tree_state *t = fs->state;
 
 	/* ACLs too: where a file has one, the mode's group bits are its mask, and the kernel's
 	 * check of the mode alone would give the group what the ACL denies it. */
+	if (fs->c.config->writeback)
+		want |= FUSE_CAP_WRITEBACK_CACHE;
+	else
+		conn->want &= ~FUSE_CAP_WRITEBACK_CACHE;
 	conn->want |= want & conn->capable;
+	t->writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
 	conn->max_write = (unsigned)TREE_REQUEST;
 	/* suid and sgid bits are for the kernel to clear: it knows who writes. */
-	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE);
+	conn->want &= ~FUSE_CAP_HANDLE_KILLPRIV;
 	/* Pages that move to the mount's cache are gone from the backing's. */
 	conn->want &= ~FUSE_CAP_SPLICE_MOVE;
 }

@@ -134,6 +134,14 @@ static void change_of(const struct stat *st, int what, struct tree_change *chang
 	change->times[1] = time_of(what, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, st->st_mtim);
 }
 
+/* The kernel's note of when it took a write or changed a size (writeback), rather than a user's wish. */
+static bool is_time_of_write(int what)
+{
+	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME;
+
+	return (what & times) == (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME);
+}
+
 void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, struct fuse_file_info *fi)
 {
 	scoped_object n = object_of(req, ino);
@@ -149,6 +157,12 @@ void tree_setattr_op(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what, 
 	if (fi)
 		h = handle_ref(tree_of(req), fi->fh);
 	r = tree_setattr(n, &change, h && h->writable ? h : NULL, &after);
+	/* A writer need not be the owner, who alone may set a time: then the file keeps the time at
+	 * which the bytes came to it. */
+	if (r == -EPERM && is_time_of_write(what)) {
+		change.what &= ~TREE_SET_TIMES;
+		r = tree_setattr(n, &change, h && h->writable ? h : NULL, &after);
+	}
 	reply_attr(req, r, ino, &after);
 	tree_close(h);
 }

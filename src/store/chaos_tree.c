@@ -106,6 +106,7 @@ static struct tree_handle *handle_make(struct tree_object *o, struct tree_handle
 	atomic_init(&h->base.refs, 1);
 	h->base.object = o;
 	h->base.fd = -1;
+	h->base.readable = inner->readable;
 	h->base.writable = inner->writable;
 	h->inner = inner;
 	return &h->base;

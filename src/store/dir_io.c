@@ -43,6 +43,7 @@ int dir_handle_make(struct dir_object *o, int fd, int flags, struct tree_handle 
 	atomic_init(&h->refs, 1);
 	h->object = tree_object_ref(&o->base);
 	h->fd = fd;
+	h->readable = (flags & O_ACCMODE) != O_WRONLY;
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;
 	*out = h;
 	return 0;

@@ -50,9 +50,10 @@ struct direct_tree {
 };
 
 struct direct_handle {
-	struct tree_handle base;    /* its fd is -1: no plain I/O for others */
+	/* Its fd is -1: no plain I/O for others. It is readable where `direct` may read, as changing
+	 * part of a block needs. */
+	struct tree_handle base;
 	int direct, buffered;       /* two descriptors of the value */
-	bool readable;              /* direct may read, as changing part of a block needs */
 	size_t block;               /* offsets, lengths and memory are multiples of it */
 };
 
@@ -194,10 +195,10 @@ static int direct_handle_make(struct dir_object *o, int fd, int flags, struct tr
 	atomic_init(&h->base.refs, 1);
 	h->base.object = tree_object_ref(&o->base);
 	h->base.fd = -1;
+	h->base.readable = readable;
 	h->base.writable = writable;
 	h->direct = direct;
 	h->buffered = fd;
-	h->readable = readable;
 	h->block = block;
 	*out = &h->base;
 	return 0;
@@ -237,7 +238,7 @@ static ssize_t direct_read(struct tree_handle *base, void *buffer, size_t n, off
 	char *to = buffer, *bounce;
 	ssize_t r = 0;
 
-	if (!h->readable)
+	if (!h->base.readable)
 		return -EBADF;
 	/* Whole blocks into memory that suits them: as the kernel asks us for pages. */
 	if (!((offset | n | (uintptr_t)to) % h->block))
@@ -277,9 +278,9 @@ static struct range plan_blocks(const struct direct_handle *h, uint64_t offset, 
 		ragged_end = false;
 	}
 	/* A block of which bytes are kept must lie inside the value, and be readable. */
-	if (ragged_end && (r.end > size || !h->readable))
+	if (ragged_end && (r.end > size || !h->base.readable))
 		r.end -= h->block;
-	if (ragged_start && (r.start + h->block > size || !h->readable))
+	if (ragged_start && (r.start + h->block > size || !h->base.readable))
 		r.end = r.start;
 	return r;
 }

@@ -28,6 +28,7 @@ void mem_handle_make(struct mem_object *o, int flags, struct tree_handle **out)
 	atomic_init(&h->refs, 1);
 	h->object = tree_object_ref(&o->base);
 	h->fd = -1;
+	h->readable = (flags & O_ACCMODE) != O_WRONLY;
 	h->writable = (flags & O_ACCMODE) != O_RDONLY;
 	*out = h;
 }

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 import lib_data
-from lib_local import KINDS, Local
+from lib_local import KINDS, WRITEBACK, Local
 from lib_mount import Mount
 from lib_proc import PAILFS
 from lib_servers import Ceph, FaultProxy, Nginx, NullS3, Server, VersityGW
@@ -190,7 +190,7 @@ def s3(request):
     return server.s3(tls=True) if request.param == "ceph-tls" else server.s3()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=(*KINDS, WRITEBACK[0]))
 def shared(request):
     """A mount of each local-backed store in turn, for all tests of a file."""
     local = Local(request.param)

@@ -10,20 +10,22 @@ from lib_mount import Mount
 from lib_proc import PAILFS
 
 KINDS = ("file", "direct", "mem")
+# The same with the kernel's write-back cache, as "file-writeback".
+WRITEBACK = tuple(f"{kind}-writeback" for kind in KINDS)
 
 
 class Local:
     """A mount of a fresh store: `path(...)` in the mount, `backing(...)` beside it."""
 
     def __init__(self, kind, *options, root=None):
-        self.kind = kind
+        self.kind, _, self.writeback = kind.partition("-")
         # Beside the binary: /tmp may be a tmpfs, which cannot do O_DIRECT everywhere.
-        self.own_root = root is None and kind != "mem"
+        self.own_root = root is None and self.kind != "mem"
         self.root = root
         if self.own_root:
             self.root = Path(tempfile.mkdtemp(prefix="backing-", dir=Path(PAILFS).parent))
             os.chmod(self.root, 0o755)
-        self.options = options
+        self.options = (*options, self.writeback) if self.writeback else options
         self.mount = None
         self.start()
 

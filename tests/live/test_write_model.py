@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lib_local import KINDS, Local
+from lib_local import KINDS, WRITEBACK, Local
 
 LIMIT, STEPS = 200_000, 150
 SEEDS = 150 if os.environ.get("PAILFS_LONG") else 10
@@ -132,7 +132,7 @@ def shrink(path, ops):
 
 
 @pytest.mark.limit(1800)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + WRITEBACK)
 def test_like_an_array(kind):
     local = Local(kind)
     try:

@@ -1,0 +1,217 @@
+"""The option writeback: what the kernel keeps of writes arrives whole, in its place and in time.
+The contract's own tests and the random model (test_write_contract.py, test_write_model.py) run
+with it too."""
+import errno
+import mmap
+import os
+import random
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lib_local import WRITEBACK, Local
+from lib_mount import environment
+from lib_proc import PAILFS, run
+
+MIB = 1 << 20
+DATA = random.Random(1).randbytes(MIB)
+
+
+@pytest.fixture(params=WRITEBACK)
+def local(request):
+    """local(OPTION...) -> a fresh mount of each kind in turn."""
+    made = []
+
+    def make(*options):
+        made.append(Local(request.param, *options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def expect_error(number, call, *arguments):
+    with pytest.raises(OSError) as caught:
+        call(*arguments)
+    assert caught.value.errno == number, caught.value
+
+
+def requests(spent, op):
+    return spent.sum("pailfs_fuse_requests_total", op=op)
+
+
+def test_small_writes_are_gathered(local):
+    fs = local()
+    before = fs.mount.stats()
+    with open(fs.path("value"), "wb", buffering=0) as f:
+        for at in range(0, MIB, 1000):
+            f.write(DATA[at:at + 1000])
+    spent = fs.mount.stats() - before
+    assert requests(spent, "write") < 20
+    assert spent.sum("pailfs_written_bytes_total") == MIB
+    if fs.has_backing:
+        assert fs.backing("value").read_bytes() == DATA
+    assert fs.path("value").read_bytes() == DATA
+
+
+def test_pages_are_kept_over_an_open(local):
+    """The backing's times have moved by the kernel's own late writes, which drops no page."""
+    fs = local()
+    fs.path("value").write_bytes(DATA)
+    before = fs.mount.stats()
+    for _ in range(3):
+        assert fs.path("value").read_bytes() == DATA
+    assert (fs.mount.stats() - before).read_bytes == 0
+
+
+def test_a_page_is_changed_through_a_handle_that_only_writes(local):
+    """The kernel reads the rest of the page through it."""
+    fs = local()
+    os.mknod(fs.path("value"), stat.S_IFREG | 0o644)
+    os.truncate(fs.path("value"), 9000)
+    for name, expected in (("value", 9000), ("new", 0)):
+        fd = os.open(fs.path(name), os.O_WRONLY | os.O_CREAT)
+        os.pwrite(fd, b"x" * 10, 5000)
+        os.close(fd)
+        assert fs.path(name).read_bytes() == \
+            (bytes(5000) + b"x" * 10).ljust(expected, b"\0")
+
+
+def test_appends_come_behind_what_is_not_sent_yet(local):
+    """The end is the kernel's to know, whichever way the bytes take."""
+    fs = local()
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    one, two, direct = (os.open(fs.path("log"), flags | more) for more in (0, 0, os.O_DIRECT))
+    expected = b""
+    with mmap.mmap(-1, 4096) as page:
+        for n in range(1, 60):
+            page[:] = bytes([n]) * 4096
+            for fd, data in ((one, bytes([n]) * 100), (two, bytes([n]) * (4096 - 100)), (direct, page)):
+                assert os.writev(fd, [data]) == len(data)
+                expected += bytes(data)
+    for fd in (one, two, direct):
+        os.close(fd)
+    assert fs.path("log").read_bytes() == expected
+    if fs.has_backing:
+        assert fs.backing("log").read_bytes() == expected
+
+
+def test_bytes_that_are_not_sent_yet_are_no_hole(local):
+    """cp(1) and tar(1) leave out what they are told is one."""
+    fs = local()
+    fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT)
+    os.ftruncate(fd, 4 * MIB)
+    os.pwrite(fd, b"data", 2 * MIB)
+    os.pwrite(fd, b"end", 8 * MIB)
+    assert os.lseek(fd, 0, os.SEEK_DATA) == 0
+    assert os.lseek(fd, 0, os.SEEK_HOLE) == 8 * MIB + 3
+    run(["cp", "--sparse=always", fs.path("value"), fs.path("copy")])
+    copied = fs.path("copy").read_bytes()
+    assert copied == (bytes(2 * MIB) + b"data").ljust(8 * MIB, b"\0") + b"end"
+    os.close(fd)
+
+
+def test_late_errors_reach_fsync_and_close(local):
+    fs = local("chaos=error=@1:EIO:write")
+    fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT)
+    assert os.pwrite(fd, DATA, 0) == MIB
+    expect_error(errno.EIO, os.fsync, fd)
+    assert os.pwrite(fd, DATA, 0) == MIB
+    os.fsync(fd)
+    os.close(fd)
+    assert fs.path("value").read_bytes() == DATA
+
+
+def test_a_full_disk_is_told_by_fsync_or_close(local):
+    fs = local("chaos=space=300k")
+    for sync in (os.fsync, os.close):
+        fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        assert os.pwrite(fd, DATA, 0) == MIB
+        expect_error(errno.ENOSPC, sync, fd)
+        if sync != os.close:
+            os.close(fd)
+
+
+def test_times_are_those_of_the_writes(local):
+    fs = local()
+    fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT)
+    os.pwrite(fd, DATA, 0)
+    written = os.fstat(fd).st_mtime_ns
+    os.fsync(fd)
+    assert os.fstat(fd).st_mtime_ns == written
+    os.pwrite(fd, DATA, 0)
+    os.utime(fd, ns=(10**18 + 1, 10**18 + 2))  # after the write, which is still on its way
+    os.close(fd)
+    assert fs.path("value").stat().st_mtime_ns == 10**18 + 2
+    if fs.has_backing:
+        assert fs.backing("value").stat().st_mtime_ns == 10**18 + 2
+
+
+def test_w9_what_fsync_returned_for_survives():
+    fs = Local("file-writeback")
+    try:
+        synced = os.open(fs.path("synced"), os.O_RDWR | os.O_CREAT)
+        other = os.open(fs.path("other"), os.O_RDWR | os.O_CREAT)
+        for n in range(1, 10):
+            os.pwrite(synced, DATA, n * 1000)
+            os.pwrite(other, DATA, n * 1000)
+            os.fsync(synced)
+            os.pwrite(other, b"late", 0)
+            os.pwrite(synced, b"late", 0)
+            os.fsync(synced)
+        fs.mount.process.kill()
+        fs.mount.process.wait()
+        for fd in (synced, other):
+            expect_error(errno.ENOTCONN, os.fsync, fd)
+            expect_error(errno.ENOTCONN, os.close, fd)
+        fs.mount.kill()
+        found = fs.backing("synced").read_bytes()
+        assert found[:4] == b"late" and found[9000:] == DATA
+    finally:
+        fs.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as another user")
+@pytest.mark.parametrize("kind", ["file", "direct"])
+def test_a_daemon_that_may_write_and_not_more(kind):
+    """It owns the files not, so that it cannot set their times, and one it may not read: what is
+    written there passes the cache by."""
+    base = Path(tempfile.mkdtemp(prefix="backing-", dir=Path(PAILFS).parent))
+    base.chmod(0o777)
+    mode = stat.S_IMODE(os.stat("/dev/fuse").st_mode)
+    program, mnt = shutil.copy(PAILFS, base), base / "mnt"
+    os.chmod("/dev/fuse", 0o666)
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    try:
+        root = base / "root"
+        root.mkdir()
+        mnt.mkdir()
+        os.chown(mnt, 65534, 65534)
+        for name, mode_of_file in (("both", 0o666), ("blind", 0o222)):
+            (root / name).write_bytes(DATA)
+            (root / name).chmod(mode_of_file)
+        run([program, f"{kind}://{root}", mnt, "-o", "writeback"], env=environment(), **nobody)
+        work = f"""
+import os
+for name in ("both", "blind"):
+    fd = os.open("{mnt}/" + name, os.O_WRONLY)
+    for n in range(10):
+        os.pwrite(fd, b"x", 10_001 * n)
+    os.ftruncate(fd, 100_000)
+    os.fsync(fd)
+    os.close(fd)
+"""
+        run(["/usr/bin/python3", "-c", work], **nobody)
+        expected = bytearray(DATA[:100_000])
+        for n in range(10):
+            expected[10_001 * n:10_001 * n + 1] = b"x"
+        for name in ("both", "blind"):
+            assert (root / name).read_bytes() == expected, name
+    finally:
+        run(["fusermount3", "-u", "-z", mnt], check=False)
+        os.chmod("/dev/fuse", mode)
+        shutil.rmtree(base)
