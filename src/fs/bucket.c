@@ -161,20 +161,43 @@ static void refresh(struct fs *fs, const char *key)
 	free(prefix);
 }
 
-/* Finds the file that a message names; false, with the answer set, when it is not known. */
+/* What is known under a key, a directory's without its '/' too; the caller's to put, or NULL. */
+static struct node *find_node(struct fs *fs, const char *key)
+{
+	struct nodes *nodes = nodes_of(fs);
+	char *directory = xasprintf("%s/", key);
+	struct node *node;
+
+	pthread_mutex_lock(&nodes->lock);
+	HASH_FIND(hh, nodes->by_key, key, strlen(key), node);
+	if (!node)
+		HASH_FIND(hh, nodes->by_key, directory, strlen(directory), node);
+	if (node)
+		node->users++;
+	pthread_mutex_unlock(&nodes->lock);
+	free(directory);
+	return node;
+}
+
+/* Finds the file that a message names; false, with the answer set, when there is none. */
 static bool find_file(struct fs *fs, struct ctl_message *m, const char *key, struct node **out)
 {
 	static const char unknown[] = "nothing is known of this file: look at it first";
-	struct nodes *nodes = nodes_of(fs);
+	static const char directory[] = "is a directory; name a file in it (-o policy_rule=GLOB:POLICY "
+	                                "sets the policy of many)";
+	struct node *node = find_node(fs, key);
 
-	pthread_mutex_lock(&nodes->lock);
-	HASH_FIND(hh, nodes->by_key, key, strlen(key), *out);
-	if (*out)
-		(*out)->users++;
-	pthread_mutex_unlock(&nodes->lock);
-	if (!*out)
+	if (node && !node->directory) {
+		*out = node;
+		return true;
+	}
+	if (node) {
+		node_put(nodes_of(fs), node);
+		ctl_answer(m, -EISDIR, directory, strlen(directory));
+	} else {
 		ctl_answer(m, -ENOENT, unknown, strlen(unknown));
-	return *out != NULL;
+	}
+	return false;
 }
 
 static void set_policy(struct fs *fs, struct node *node, struct ctl_message *m)

@@ -89,6 +89,14 @@ def test_why_and_policy(bench):
         fails("the policies are", arguments=["policy", file, "magic"])
 
 
+@pytest.mark.parametrize("arguments", [["why"], ["policy"], ["policy", "ranged"]])
+@pytest.mark.parametrize("place", ["", "tools", "tools/text/"])
+def test_why_and_policy_are_about_files(bench, arguments, place):
+    """A directory has neither, and takes no policy in silence."""
+    command, *policy = arguments
+    fails("is a directory", arguments=[command, bench.path(place), *policy])
+
+
 def test_why_and_error_outlive_the_close(mount, faultproxy):
     """Who asks what happened asks afterwards."""
     here = mount("s3://bench/tools", f"endpoint={faultproxy.endpoint}", "region=us-east-1",
