@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "pailfs-config.h"
+#include "pailfs/base/lock.h"
 
 static void format_stats(struct fs *fs, struct buf *out)
 {
@@ -79,15 +80,45 @@ static void control_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_inf
  * last reply, while the thread that sent it is still on its way back: so it is counted. */
 struct control_text {
 	atomic_uint refs;
+	struct list link; /* in control_texts */
 	struct buf text;
 };
 
-static void control_text_unref(struct control_text *t)
+static struct control_text *control_text_create(struct fs *fs)
+{
+	struct control_text *t = xmalloc(sizeof(*t));
+
+	atomic_init(&t->refs, 1);
+	buf_init(&t->text);
+	scoped_lock(&fs->control_lock);
+	list_append(&fs->control_texts, &t->link);
+	return t;
+}
+
+static void control_text_unref(struct fs *fs, struct control_text *t)
 {
 	if (atomic_fetch_sub(&t->refs, 1) > 1)
 		return;
+	pthread_mutex_lock(&fs->control_lock);
+	list_remove(&t->link);
+	pthread_mutex_unlock(&fs->control_lock);
 	buf_release(&t->text);
 	free(t);
+}
+
+static int control_create(struct fs *fs)
+{
+	pthread_mutex_init(&fs->control_lock, NULL);
+	list_init(&fs->control_texts);
+	return 0;
+}
+
+/* The end of a mount does not wait for what is open to be closed. */
+static void control_destroy(struct fs *fs)
+{
+	while (!list_empty(&fs->control_texts))
+		control_text_unref(fs, list_first(&fs->control_texts, struct control_text, link));
+	pthread_mutex_destroy(&fs->control_lock);
 }
 
 static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -103,9 +134,7 @@ static void control_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 		fuse_reply_err(req, EACCES);
 		return;
 	}
-	t = xmalloc(sizeof(*t));
-	atomic_init(&t->refs, 1);
-	buf_init(&t->text);
+	t = control_text_create(fs_of(req));
 	if (f->format)
 		f->format(fs_of(req), &t->text);
 	fi->fh = (uintptr_t)t;
@@ -118,10 +147,11 @@ static void control_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offs
 {
 	struct control_text *t = (struct control_text *)(uintptr_t)fi->fh;
 	size_t from = MIN((size_t)offset, t->text.length);
+	struct fs *fs = fs_of(req); /* the request is gone once it is answered */
 
 	atomic_fetch_add(&t->refs, 1);
 	fuse_reply_buf(req, t->text.data + from, MIN(size, t->text.length - from));
-	control_text_unref(t);
+	control_text_unref(fs, t);
 }
 
 /* Kernels that do not know noflush ask at each close, whose error it would be. */
@@ -132,7 +162,7 @@ static void control_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 
 static void control_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	control_text_unref((struct control_text *)(uintptr_t)fi->fh);
+	control_text_unref(fs_of(req), (struct control_text *)(uintptr_t)fi->fh);
 	fuse_reply_err(req, 0);
 }
 
@@ -287,6 +317,8 @@ static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void
 }
 
 const struct fs_family fs_control = {
+        .create = control_create,
+        .destroy = control_destroy,
         .ops = {
                 .lookup = control_lookup,
                 .getattr = control_getattr,

@@ -44,6 +44,9 @@ struct fs {
 	gid_t gid;
 	mode_t file_mode, dir_mode;
 
+	pthread_mutex_t control_lock;
+	struct list control_texts;   /* control_lock; what is open in .pailfs/ */
+
 	pthread_mutex_t parked_lock;
 	pthread_cond_t parked_gone;
 	struct list parked;          /* parked_lock; struct parked.link */

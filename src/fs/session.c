@@ -88,6 +88,7 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 	fs->c = *config;
 	fs->family = store_tree(config->store) ? &fs_tree : &fs_bucket;
 	fs->mountpoint = xstrdup(config->config->mountpoint);
+	fs_control.create(fs);
 	pthread_mutex_init(&fs->parked_lock, NULL);
 	pthread_cond_init(&fs->parked_gone, NULL);
 	list_init(&fs->parked);
@@ -224,6 +225,7 @@ void fs_destroy(struct fs *fs)
 		fuse_session_destroy(fs->session);
 	if (fs->family->destroy)
 		fs->family->destroy(fs);
+	fs_control.destroy(fs);
 	pthread_cond_destroy(&fs->parked_gone);
 	pthread_mutex_destroy(&fs->parked_lock);
 	free(fs->mountpoint);
