@@ -246,10 +246,14 @@ static void read_stale(struct read_request *r)
 /* A node that is settled keeps its object. */
 static void read_good(struct read_request *r)
 {
+	/* Who asks beyond the end still goes by the size of a longer version. An empty reply would
+	 * make this place the end, and zeros of what is missing before it (R3). */
+	bool beyond = (uint64_t)r->offset > r->read.range.start;
+
 	if (store_object_is_superseded(r->node->object))
 		supersede(r->parked.fs, r->node, "its readers go on with the version that the bucket "
 		          "keeps, open it again for the new one");
-	read_end(r, 0);
+	read_end(r, beyond ? ESTALE : 0);
 }
 
 /* Reads what the node has become. */
@@ -270,6 +274,19 @@ static bool may_move_on(const struct read_request *r)
 	       (!node->superseded && !node->settled && node->opens == 1);
 }
 
+/* What the kernel knows of the node is of the version before. It asks anew once it is told so,
+ * which is before the reply. It must not be told when the new version is shorter: the size that a
+ * short reply brings counts only if nothing was told since the READ was sent, and with the old
+ * one the rest would be zeros to the reader (R3). The name is forgotten instead, so whoever opens
+ * it next brings the new size along; who has it open learns that at the end. */
+static void tell_moved_on(struct fs *fs, const struct node *node, bool shorter)
+{
+	if (shorter)
+		bucket_forget_name(fs, node);
+	else /* a negative offset drops the attributes only and waits for no page */
+		fuse_lowlevel_notify_inval_inode(fs->session, node->id, -1, 0);
+}
+
 static void moved_on(struct names_lookup *q, int result)
 {
 	struct read_request *r = container_of(q, struct read_request, names);
@@ -277,13 +294,14 @@ static void moved_on(struct names_lookup *q, int result)
 	struct nodes *nodes = nodes_of(fs);
 	struct node *node = r->node;
 	struct reader *old = NULL;
-	bool moved;
+	bool moved, shorter = false;
 
 	pthread_mutex_lock(&nodes->lock);
 	/* Another request of the same reader may have moved it already. */
 	moved = node->reader != r->reader;
 	if (!moved && result >= 0 && !q->entry.directory && may_move_on(r)) {
 		moved = true;
+		shorter = q->entry.attr.size < node->attr.size;
 		old = node->reader;
 		store_object_unref(node->object);
 		node->attr = q->entry.attr;
@@ -297,8 +315,7 @@ static void moved_on(struct names_lookup *q, int result)
 		return;
 	}
 	if (old) {
-		/* A negative offset drops the attributes only and waits for no page. */
-		fuse_lowlevel_notify_inval_inode(fs->session, node->id, -1, 0);
+		tell_moved_on(fs, node, shorter);
 		reader_destroy(old);
 	}
 	read_again(r);

@@ -50,6 +50,37 @@ def test_r2_opened_but_unread_moves_on_to_the_new_version(mount, bucket):
     assert m.stats().requests("head") == 0
 
 
+@pytest.mark.parametrize("old, new, step", [
+    (100, 50, 4096), (100, 0, 4096), (SIZE, 50, 131072), (SIZE, 0, 131072),
+    (SIZE, 100_000, 131072), (1 << 20, (600 << 10) + 5, 1 << 20),
+    (SIZE, (1 << 20) + 17, 1 << 20), (SIZE, (2 << 20) + 5, 1 << 20)])
+def test_r3_a_version_that_is_shorter_ends_where_it_does(mount, bucket, old, new, step):
+    """Whatever the kernel takes the size for: no zeros stand for what is not there any more."""
+    put(bucket, "k", body(1, old))
+    m = mounted(mount, bucket)
+    with open(m.path("k"), "rb", buffering=0) as file:
+        put(bucket, "k", body(2, new))
+        parts = iter(lambda: file.read(step), b"")
+        assert b"".join(parts) == body(2, new)
+        assert os.fstat(file.fileno()).st_size == new
+    assert os.stat(m.path("k")).st_size == new
+
+
+def test_r3_behind_the_end_of_a_shorter_version_is_no_byte(mount, bucket):
+    put(bucket, "k", body(1))
+    m = mounted(mount, bucket)
+    with open(m.path("k"), "rb", buffering=0) as file:
+        put(bucket, "k", body(2, 1 << 20))
+        with pytest.raises(OSError) as failed:
+            os.pread(file.fileno(), 4096, SIZE - 4096)
+        assert failed.value.errno in (errno.ESTALE, errno.EIO)
+        assert b"".join(iter(lambda: file.read(1 << 20), b"")) == body(2, 1 << 20)
+    # Whoever looks at it now sees what it is, in attributes and bytes.
+    assert os.stat(m.path("k")).st_size == 1 << 20
+    with open(m.path("k"), "rb") as again:
+        assert again.read() == body(2, 1 << 20)
+
+
 def test_r2_a_replaced_object_is_never_mixed(mount, bucket):
     put(bucket, "k", body(1))
     m = mounted(mount, bucket)
