@@ -1,4 +1,4 @@
-/* ctl.h - how pailctl talks to a mount: one ioctl on MOUNTPOINT/.pailfs/ctl, which is opened
+/* ctl.h - how pailctl talks to a mount: an ioctl on MOUNTPOINT/.pailfs/ctl, which is opened
  * read-only, because a read-only mount refuses anything else before its daemon sees it.
  *
  * A FUSE file system gets ioctls whose number says how large their argument is, at most
@@ -25,11 +25,6 @@ enum ctl_command {
 	CTL_REFRESH = 3,
 	/* path: a file; data: a policy's name, or nothing to ask → data: the policy in force. */
 	CTL_POLICY = 4,
-	/* path: a file; data: bytes for `offset`, a part of a range of `total` bytes that begins
-	 * at `start`. Strict: never extends, never creates. The whole range is checked for each
-	 * part, so a range that does not fit changes nothing. -EINVAL it does not fit, -ENOENT,
-	 * -EROFS, -EOPNOTSUPP where a store cannot write a range. */
-	CTL_SET_RANGE = 5,
 	/* Returns when all that was written is where it belongs → data: a line when something
 	 * could not be, and where it is kept. */
 	CTL_FLUSH = 6,
@@ -40,14 +35,18 @@ struct ctl_message {
 	uint32_t command;
 	int32_t result;           /* out: 0 or -errno; -EOPNOTSUPP for a command that it lacks */
 	uint32_t length;          /* bytes in data, both ways; on failure a sentence is there */
-	uint64_t offset, start, total;
-	uint64_t reserved[3];
+	uint64_t reserved[2], total, unused[3];
 	char path[CTL_PATH_SIZE]; /* below the mount point, without '/' at either end; "" is the
 	                           * mount itself; ends with a NUL */
 	char data[CTL_DATA_SIZE];
 };
 
 #define CTL_IOCTL _IOWR('p', 1, struct ctl_message)
+
+/* On an open file of a store that can write ranges; the argument is CTL_VERSION. Makes the
+ * descriptor strict: what is written through it past the page cache (O_DIRECT) never extends the
+ * file, but is -EINVAL where it does not lie inside. */
+#define CTL_STRICT _IOW('p', 2, uint32_t)
 
 _Static_assert(sizeof(struct ctl_message) < 1 << _IOC_SIZEBITS, "an ioctl carries no more");
 

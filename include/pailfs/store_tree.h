@@ -57,6 +57,7 @@ struct tree_handle {
 	struct tree_object *object; /* counted */
 	int fd;                    /* -1: none; closed with the handle */
 	bool readable, writable;   /* what it can do: at least what it was opened for */
+	atomic_bool strict;        /* the caller's: it writes by tree_set_range() only */
 };
 
 struct tree_dir; /* the store's own */

@@ -25,6 +25,10 @@ int target_ask(const struct target *t, struct ctl_message *m, struct buf *error)
 /* Adds a file of MOUNTPOINT/.pailfs. Returns 0, or -errno with a line in `error`. */
 int target_read(const struct target *t, const char *file, struct buf *out, struct buf *error);
 
+/* Writes bytes at `offset` of a file in a mount: inside it, or -EINVAL and nothing has changed (W2).
+ * On failure a line is in `error`. */
+int set_range(const char *file, uint64_t offset, const struct buf *bytes, struct buf *error);
+
 /* Writes what is dirty, unmounts, and waits until the daemon has gone. `lazy` detaches a mount
  * that is in use, and does not wait. Returns 0, or -errno with a line in `error`. */
 int unmount(const struct target *t, bool lazy, struct buf *error);

@@ -139,37 +139,21 @@ static int read_input(struct buf *bytes, struct buf *error)
  * first of them is written. */
 static int run_set_range(char **argv, int argc, struct buf *out, struct buf *error)
 {
-	struct ctl_message *m = xcalloc(1, sizeof(*m));
 	struct buf bytes = BUF_INIT;
-	struct target t = {0};
-	size_t done = 0;
+	uint64_t offset;
 	char *end;
-	int err = -EINVAL;
+	int err;
 
 	errno = 0;
-	m->start = strtoull(argv[1], &end, 10);
+	offset = strtoull(argv[1], &end, 10);
 	if (errno || *end || *argv[1] < '0' || *argv[1] > '9') {
 		buf_addf(error, "%s: an offset is a number of bytes, 0 or more", argv[1]);
-		goto out;
+		return -EINVAL;
 	}
-	err = target_find(argv[0], &t, error);
+	err = read_input(&bytes, error);
 	if (!err)
-		err = read_input(&bytes, error);
-	if (err)
-		goto out;
-	m->command = CTL_SET_RANGE;
-	m->total = bytes.length;
-	do {
-		m->offset = m->start + done;
-		m->length = (uint32_t)MIN(bytes.length - done, sizeof(m->data));
-		memcpy(m->data, bytes.data + done, m->length);
-		done += m->length;
-		err = target_ask(&t, m, error);
-	} while (!err && done < bytes.length);
-out:
-	target_release(&t);
+		err = set_range(argv[0], offset, &bytes, error);
 	buf_release(&bytes);
-	free(m);
 	return err;
 }
 

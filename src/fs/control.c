@@ -310,7 +310,7 @@ static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void
 		run_command(fs_of(req), &r->message);
 	else
 		ctl_answer(&r->message, -EPERM, "", 0);
-	if (r->message.command == CTL_REFRESH || r->message.command == CTL_SET_RANGE)
+	if (r->message.command == CTL_REFRESH)
 		dispatch_post(fs_of(req)->dispatch, &r->task);
 	else
 		send_reply(&r->task);

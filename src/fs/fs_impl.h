@@ -93,9 +93,6 @@ void parked_drain(struct fs *fs);
 /* The kernel forgets this name (from the dispatch thread, never from one that serves). */
 void forget_entry(struct fs *fs, fuse_ino_t parent, const char *name);
 
-/* The same for cached bytes of a file and its attributes. */
-void forget_bytes(struct fs *fs, fuse_ino_t ino, off_t offset, off_t length);
-
 /* Fills what every store has no opinion on. */
 void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_t size, int64_t mtime_ns);
 

@@ -131,30 +131,6 @@ void forget_entry(struct fs *fs, fuse_ino_t parent, const char *name)
 	dispatch_post(fs->dispatch, &f->task);
 }
 
-struct forget_bytes {
-	struct dispatch_task task;
-	struct fs *fs;
-	fuse_ino_t ino;
-	off_t offset, length;
-};
-
-static void run_forget_bytes(struct dispatch_task *task)
-{
-	struct forget_bytes *f = container_of(task, struct forget_bytes, task);
-
-	if (!atomic_load(&f->fs->stopping))
-		fuse_lowlevel_notify_inval_inode(f->fs->session, f->ino, f->offset, f->length);
-	free(f);
-}
-
-void forget_bytes(struct fs *fs, fuse_ino_t ino, off_t offset, off_t length)
-{
-	struct forget_bytes *f = xcalloc(1, sizeof(*f));
-
-	*f = (struct forget_bytes){{.run = run_forget_bytes}, fs, ino, offset, length};
-	dispatch_post(fs->dispatch, &f->task);
-}
-
 void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_t size, int64_t mtime_ns)
 {
 	*st = (struct stat){

@@ -93,8 +93,6 @@ void inode_closing(struct tree_state *t, uint64_t id, struct tree_handle *h);
 /* An open handle, with a reference, or NULL. It may be NULL although there is one: only the
  * last one that was opened is known. */
 struct tree_handle *inode_handle(struct tree_state *t, uint64_t id);
-/* The nodeid under which the kernel knows this file; 0: it does not. */
-uint64_t inode_known(struct tree_state *t, const struct stat *st);
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);
 /* The kernel is told these attributes. */
 void inode_tell(struct tree_state *t, uint64_t id, const struct stat *st);

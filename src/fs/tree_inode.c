@@ -277,16 +277,6 @@ struct tree_handle *inode_handle(struct tree_state *t, uint64_t id)
 	return n && n->handle ? tree_handle_ref(n->handle) : NULL;
 }
 
-uint64_t inode_known(struct tree_state *t, const struct stat *st)
-{
-	struct inode_key key = key_of(st);
-	struct inode *n;
-
-	scoped_lock(&t->lock);
-	HASH_FIND(hh, t->by_key, &key, sizeof(key), n);
-	return n ? n->id : 0;
-}
-
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups)
 {
 	struct inode *n;

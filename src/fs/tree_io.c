@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The handle of a request, with a reference; answers it itself when there is none. */
 static struct tree_handle *handle_of(fuse_req_t req, struct fuse_file_info *fi)
@@ -230,8 +231,14 @@ static ssize_t write_pages(struct tree_handle *h, const char *data, size_t size,
 static ssize_t write_data(const struct tree_state *t, struct tree_handle *h, const char *data, size_t size, off_t offset,
                           const struct fuse_file_info *fi)
 {
+	/* The kernel sends these through any handle of the file. */
 	if (fi->writepage)
 		return write_pages(h, data, size, offset);
+	if (atomic_load(&h->strict)) {
+		int err = tree_set_range(h, offset, data, size);
+
+		return err ? err : (ssize_t)size;
+	}
 	/* The offset of an O_APPEND write is where the kernel believes the end to be, which
 	 * another process may have moved. With writeback nobody has, and the kernel alone knows. */
 	if ((fi->flags & O_APPEND) && !t->writeback)
@@ -319,6 +326,30 @@ static void copy_file_range_op(fuse_req_t req, fuse_ino_t ino_in, off_t offset_i
 	tree_close(in);
 }
 
+static void ioctl_op(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+                     struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size,
+                     size_t out_size)
+{
+	struct tree_handle *h;
+	uint32_t version;
+
+	if (cmd != (unsigned)CTL_STRICT || in_size != sizeof(version) || (flags & FUSE_IOCTL_DIR)) {
+		fuse_reply_err(req, ENOTTY);
+		return;
+	}
+	h = handle_of(req, fi);
+	if (!h)
+		return;
+	memcpy(&version, in, sizeof(version));
+	if (version == CTL_VERSION) {
+		atomic_store(&h->strict, true);
+		fuse_reply_ioctl(req, 0, NULL, 0);
+	} else {
+		fuse_reply_err(req, EPROTO);
+	}
+	tree_close(h);
+}
+
 /* ---- the family ---- */
 
 static void init(struct fs *fs, struct fuse_conn_info *conn)
@@ -382,5 +413,6 @@ const struct fs_family fs_tree = {
 		.fallocate = fallocate_op,
 		.lseek = lseek_op,
 		.copy_file_range = copy_file_range_op,
+		.ioctl = ioctl_op,
 	},
 };

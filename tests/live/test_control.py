@@ -1,9 +1,12 @@
 """pailctl, configuration files, mount(8)'s way of calling, and the operation log."""
 import csv
+import errno
+import fcntl
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -11,6 +14,7 @@ import textwrap
 import time
 
 import pytest
+from lib_local import Local, in_children
 from lib_mount import environment
 from lib_proc import PAILCTL, PAILFS, mounted, processes_with, run, wait_until
 
@@ -176,7 +180,8 @@ def test_places_that_are_no_mount(bench, tmp_path):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user too")
 def test_other_users_may_look_only(mount):
-    """A path in a message would lead past the permissions on its way."""
+    """A path in a message would lead past the permissions on its way. set-range is a write like any
+    other."""
     here = mount("mem://", "allow_other")
     here.path("value").write_bytes(b"12345")
     with tempfile.TemporaryDirectory(prefix="pailfs-test-", dir="/tmp") as base:
@@ -184,9 +189,10 @@ def test_other_users_may_look_only(mount):
         program = shutil.copy(PAILCTL, base)  # the build directory may be root's alone
         nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program]
         run([*nobody, "stat", here.directory])
-        for arguments in (["flush", here.directory], ["set-range", here.path("value"), "0"]):
+        for said, arguments in (("not permitted", ["flush", here.directory]),
+                                ("denied", ["set-range", here.path("value"), "0"])):
             done = run([*nobody, *arguments], check=False)
-            assert done.returncode == 2 and "not permitted" in done.stderr, done
+            assert done.returncode == 2 and said in done.stderr, done
     assert here.path("value").read_bytes() == b"12345"
 
 
@@ -276,10 +282,11 @@ def test_what_control_files_lack_the_others_keep(mount, tmp_path):
 
 # set_range, with the strict contract.
 
-@pytest.fixture(params=["file", "mem"])
-def tree(request, mount, tmp_path):
-    source = "mem://" if request.param == "mem" else f"file://{tmp_path}"
-    return mount(source)
+@pytest.fixture(params=["file", "direct", "mem", "file-writeback"])
+def tree(request):
+    local = Local(request.param)
+    yield local
+    local.close()
 
 
 def set_range(file, offset, data, **options):
@@ -309,14 +316,83 @@ def test_set_range_is_strict(tree):
     assert set_range(file, 5, b"").returncode == 0
     assert file.stat().st_mtime_ns == before
     assert set_range(file, -1, b"x").returncode == 2
+    os.mkfifo(tree.path("fifo"))
+    tree.path("directory").mkdir()
+    for name in ("fifo", "directory"):
+        assert set_range(tree.path(name), 0, b"").returncode == 2
     done = set_range(tree.path("missing"), 0, b"x")
     assert done.returncode == 2 and b"No such file" in done.stderr
     assert not tree.path("missing").exists()
 
 
-def test_set_range_of_a_bucket(bench):
-    done = set_range(bench.path("tools", "one"), 0, b"x")
-    assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+def test_set_range_beside_writers(tree):
+    """Ranges that share pages and wait in the kernel's cache: each keeps its bytes, and the mount
+    shows a new time."""
+    file, n = tree.path("value"), 10
+    file.write_bytes(bytes(100 * n))
+    fd = os.open(file, os.O_RDWR)
+
+    def write_then_set_range(data, at, offset, inside):
+        # A program that starts closes what it inherits, upon which the kernel sends all it keeps:
+        # so this one has started when the bytes are written that are to be kept.
+        program = subprocess.Popen([PAILCTL, "set-range", file, str(offset)], stdin=subprocess.PIPE)
+        os.pwrite(fd, data, at)
+        program.communicate(inside, timeout=30)
+        return program.returncode
+
+    for i in range(n):
+        before = os.fstat(fd).st_mtime_ns
+        assert write_then_set_range(b"w" * 50, 100 * i, 100 * i + 50, b"s" * 50) == 0
+        os.pwrite(fd, b"W" * 10, 100 * i)
+        assert os.pread(fd, 100, 100 * i) == b"W" * 10 + b"w" * 40 + b"s" * 50
+        assert os.fstat(fd).st_mtime_ns > before
+    # A size that only the kernel knows.
+    assert write_then_set_range(b"end", 1_000_000, 500_000, b"middle") == 0
+    assert write_then_set_range(b"End", 2_000_000, 2_000_000, b"four") == 2
+    os.close(fd)
+    expected = bytearray(2_000_003)
+    expected[:100 * n] = (b"W" * 10 + b"w" * 40 + b"s" * 50) * n
+    for at, data in ((500_000, b"middle"), (1_000_000, b"end"), (2_000_000, b"End")):
+        expected[at:at + len(data)] = data
+    assert file.read_bytes() == expected
+    if tree.has_backing:
+        assert tree.backing("value").read_bytes() == expected
+
+
+def test_set_range_beside_truncation(tree):
+    """The ioctl that pailctl sends, and what it promises: between the look at the size and the write
+    comes no truncation."""
+    strict = 1 << 30 | 4 << 16 | ord("p") << 8 | 2  # _IOW('p', 2, uint32_t)
+    file = tree.path("value")
+    file.write_bytes(bytes(20_000))
+
+    def truncate(_):
+        for size in (10, 20_000) * 300:
+            os.truncate(file, size)
+
+    def write(_):
+        fd = os.open(file, os.O_WRONLY | os.O_DIRECT)
+        fcntl.ioctl(fd, strict, struct.pack("I", 1))
+        outcomes = set()
+        for _ in range(600):
+            try:
+                outcomes.add(os.pwrite(fd, b"x" * 5_000, 10_000))
+            except OSError as e:
+                outcomes.add(-e.errno)
+            assert os.fstat(fd).st_size in (10, 20_000)
+        os.close(fd)
+        assert outcomes <= {5_000, -errno.EINVAL}
+
+    in_children(2, lambda index: (truncate, write)[index](index))
+    assert file.stat().st_size == 20_000
+
+
+def test_set_range_elsewhere(bench, tmp_path):
+    (tmp_path / "value").write_bytes(b"12345")
+    for file in (bench.path("tools", "one"), tmp_path / "value"):
+        done = set_range(file, 0, b"x")
+        assert done.returncode == 2 and done.stderr.count(b"\n") == 1
+    assert (tmp_path / "value").read_bytes() == b"12345"
 
 
 # mount(8).
