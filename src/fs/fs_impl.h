@@ -67,8 +67,8 @@ static inline struct fs *fs_of(fuse_req_t req)
  *	unpark()    before the reply, on whichever thread; after it no interrupt comes
  *	parked_unref() drops the creator's reference, after the reply
  *
- * `interrupt` is called at most once, on a thread for that, when the kernel or the end of
- * the mount asks for an early end; the request may be finishing at the same time. */
+ * `interrupt` is called at most once, on a thread for that, when a signal of the caller or the
+ * end of the mount asks for an early end; the request may be finishing at the same time. */
 struct parked {
 	struct fs *fs;
 	fuse_req_t req;
@@ -78,6 +78,7 @@ struct parked {
 	atomic_uint refs;
 	atomic_bool interrupt_posted;
 	bool interruptible;
+	pid_t caller;                      /* the thread that waits */
 	struct list link;
 	struct dispatch_task task;
 };

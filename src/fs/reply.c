@@ -12,11 +12,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/lock.h"
+#include "signals.h"
+
+/* How long a caller may have had to wait for Ctrl-C after ^Z. */
+#define LOOK_AGAIN_NS (200 * NS_PER_MS)
+
+/* The kernel tells of a caller's signals once. While they are none that ask it to leave, it is
+ * looked for others until there is one, the answer has come, or the mount ends. */
+static bool may_go_on(const struct parked *p)
+{
+	return atomic_load(&p->refs) > 1 && !atomic_load(&p->fs->stopping) &&
+	       !signals_ask_thread_to_leave(p->caller);
+}
 
 static void run_interrupt(struct dispatch_task *task)
 {
 	struct parked *p = container_of(task, struct parked, task);
 
+	if (may_go_on(p)) {
+		dispatch_post_later(p->fs->interrupts, &p->task, LOOK_AGAIN_NS);
+		return;
+	}
 	p->interrupt(p);
 	parked_unref(p);
 }
@@ -43,6 +59,7 @@ void park(struct parked *p, struct fs *fs, fuse_req_t req, bool interruptible)
 	p->fs = fs;
 	p->req = req;
 	p->interruptible = interruptible;
+	p->caller = fuse_req_ctx(req)->pid;
 	atomic_init(&p->refs, 1);
 	atomic_init(&p->interrupt_posted, false);
 	pthread_mutex_lock(&fs->parked_lock);

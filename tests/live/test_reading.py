@@ -340,6 +340,36 @@ def test_f1_one_who_goes_leaves_the_others_waiting(silent):
     assert second.wait(60) == 0
 
 
+def test_f1_a_stop_interrupts_nothing(silent):
+    """^Z and fg: what waits goes on, as on a disk. The kernel tells of these signals too."""
+    mount, proxy = silent
+    before = mount.stats()
+    waiting = [subprocess.Popen([*command, mount.path(*name)], stdout=subprocess.DEVNULL)
+               for command, name in ((["stat"], ["tools", "one"]), (["ls"], ["flat"]),
+                                     (["cat"], ["small", "000", "file-00001.bin"]))]
+    proxy.wait_for_faults(3)
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for child in waiting:
+            child.send_signal(number)
+        time.sleep(0.5)
+    assert (mount.stats() - before).sum("pailfs_fuse_requests_total", op="interrupt") == 3
+    assert [child.poll() for child in waiting] == [None] * 3
+    proxy.clear()
+    assert [child.wait(60) for child in waiting] == [0] * 3
+
+
+def test_f1_who_was_stopped_can_leave(silent):
+    """The kernel tells of the first signal only."""
+    mount, proxy = silent
+    with subprocess.Popen(["ls", mount.path("flat")], stdout=subprocess.DEVNULL) as child:
+        proxy.wait_for_faults(1)
+        child.send_signal(signal.SIGTSTP)
+        time.sleep(0.5)
+        assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        assert child.wait(2) == -signal.SIGINT
+
+
 @pytest.fixture
 def forgetting(mount):
     """(mount, descriptor, event): listings get no answer any more, and the event is set when one

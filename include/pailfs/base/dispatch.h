@@ -6,11 +6,14 @@
 #ifndef PAILFS_BASE_DISPATCH_H
 #define PAILFS_BASE_DISPATCH_H
 
+#include <stdint.h>
 #include "pailfs/base/list.h"
 
 struct dispatch_task {
 	void (*run)(struct dispatch_task *task); /* on the dispatch thread; may free the task */
-	struct list link;                        /* private */
+	/* Private. */
+	struct list link;
+	uint64_t at_ns; /* monotonic; not before */
 };
 
 struct dispatch;
@@ -21,5 +24,7 @@ int dispatch_create(const char *name, struct dispatch **out);
 void dispatch_destroy(struct dispatch *d);
 /* From any thread. The task belongs to the dispatch until it runs. */
 void dispatch_post(struct dispatch *d, struct dispatch_task *task);
+/* The same, to run when so much time has passed, or at the end. */
+void dispatch_post_later(struct dispatch *d, struct dispatch_task *task, uint64_t delay_ns);
 
 #endif
