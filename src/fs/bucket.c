@@ -216,7 +216,7 @@ static void set_policy(struct fs *fs, struct node *node, struct ctl_message *m)
 	free(name);
 }
 
-static void bucket_command(struct fs *fs, struct ctl_message *m)
+static bool bucket_command(struct fs *fs, struct ctl_message *m)
 {
 	struct nodes *nodes = nodes_of(fs);
 	char *key = xasprintf("%s%s", nodes->root->key, m->path);
@@ -247,6 +247,7 @@ static void bucket_command(struct fs *fs, struct ctl_message *m)
 	}
 	buf_release(&text);
 	free(key);
+	return m->command == CTL_REFRESH;
 }
 
 const struct fs_family fs_bucket = {

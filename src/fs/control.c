@@ -271,23 +271,27 @@ static bool may_command(fuse_req_t req, uint32_t command)
 	return command == CTL_HELLO || uid == 0 || uid == getuid();
 }
 
-static void run_command(struct fs *fs, struct ctl_message *m)
+/* Returns whether the answer shall wait for the dispatch thread. */
+static bool run_command(struct fs *fs, struct ctl_message *m)
 {
+	bool wait = false;
+
 	if (m->version != CTL_VERSION || m->length > sizeof(m->data) ||
 	    !memchr(m->path, '\0', sizeof(m->path))) {
 		m->length = 0;
 		m->result = -EPROTO;
-		return;
+		return false;
 	}
 	m->result = -EOPNOTSUPP;
 	if (m->command == CTL_HELLO) {
 		m->total = (uint64_t)getpid();
 		ctl_answer(m, 0, PAILFS_VERSION, strlen(PAILFS_VERSION));
 	} else if (fs->family->command) {
-		fs->family->command(fs, m);
+		wait = fs->family->command(fs, m);
 	}
 	if (m->result == -EOPNOTSUPP)
 		m->length = 0;
+	return wait;
 }
 
 static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
@@ -296,6 +300,7 @@ static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void
 {
 	const struct control_file *f = file_of(ino);
 	struct ctl_reply *r;
+	bool wait = false;
 
 	if (!f || f->format || cmd != (unsigned)CTL_IOCTL || in_size != sizeof(r->message) ||
 	    out_size != sizeof(r->message)) {
@@ -307,10 +312,10 @@ static void control_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void
 	r->req = req;
 	memcpy(&r->message, in, sizeof(r->message));
 	if (may_command(req, r->message.command))
-		run_command(fs_of(req), &r->message);
+		wait = run_command(fs_of(req), &r->message);
 	else
 		ctl_answer(&r->message, -EPERM, "", 0);
-	if (r->message.command == CTL_REFRESH)
+	if (wait)
 		dispatch_post(fs_of(req)->dispatch, &r->task);
 	else
 		send_reply(&r->task);

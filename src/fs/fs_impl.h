@@ -18,8 +18,12 @@ struct fs_family {
 	void (*init)(struct fs *fs, struct fuse_conn_info *conn);
 	/* What pailctl asks of this family; sets result, data and length of the message, whose
 	 * strings have been checked. Runs on a serving thread and does not wait. NULL, or a
-	 * result of -EOPNOTSUPP: it has no such command. */
-	void (*command)(struct fs *fs, struct ctl_message *m);
+	 * result of -EOPNOTSUPP: it has no such command. Returns whether the answer shall wait for
+	 * what was posted to the dispatch thread. */
+	bool (*command)(struct fs *fs, struct ctl_message *m);
+	/* The mount ends, but requests are served until what this posts to the dispatch thread is
+	 * done. NULL: nothing is left to do. */
+	void (*finish)(struct fs *fs);
 	struct fuse_lowlevel_ops ops;   /* what is NULL is answered by front.c */
 };
 

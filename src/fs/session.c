@@ -214,6 +214,8 @@ void fs_destroy(struct fs *fs)
 		return;
 	if (fs->session) {
 		parked_stop(fs);
+		if (fs->family->finish)
+			fs->family->finish(fs);
 		settle_notices(fs);
 		/* Answers to what waits reach the kernel while the mount stands. */
 		parked_drain(fs);

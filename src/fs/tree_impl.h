@@ -37,7 +37,8 @@ struct inode {
 	struct tree_object *object; /* ours until the last lookup is forgotten */
 	uint64_t parent;            /* tree_state.lock; where the kernel met it last, and … */
 	char *name;                 /* tree_state.lock; … under which name; NULL for the root */
-	unsigned handles;           /* tree_state.lock; open ones */
+	unsigned handles;           /* tree_state.lock; open ones, and … */
+	unsigned writers;           /* tree_state.lock; … those that can write */
 	struct tree_handle *handle; /* tree_state.lock; the last of them, not counted; or NULL */
 	struct list age;            /* tree_state.lock; in tree_state.oldest */
 	struct inode_version told;   /* tree_state.lock; what the kernel was told last */
@@ -93,6 +94,8 @@ void inode_closing(struct tree_state *t, uint64_t id, struct tree_handle *h);
 /* An open handle, with a reference, or NULL. It may be NULL although there is one: only the
  * last one that was opened is known. */
 struct tree_handle *inode_handle(struct tree_state *t, uint64_t id);
+/* The nodeids of files that somebody can write to; the caller frees the list. */
+size_t inode_written(struct tree_state *t, uint64_t **ids);
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups);
 /* The kernel is told these attributes. */
 void inode_tell(struct tree_state *t, uint64_t id, const struct stat *st);
@@ -146,8 +149,10 @@ void tree_removexattr_op(fuse_req_t req, fuse_ino_t ino, const char *name);
 
 /* ---- tree_control.c ---- */
 
-/* What pailctl asks of a tree. */
-void tree_command(struct fs *fs, struct ctl_message *m);
+/* What pailctl asks of a tree; fs_family.command. */
+bool tree_command(struct fs *fs, struct ctl_message *m);
+/* Has the kernel send what it keeps of writes, on the dispatch thread. */
+void tree_send_kept(struct fs *fs);
 
 /* ---- tree_dir.c ---- */
 

@@ -252,6 +252,7 @@ void inode_opened(struct tree_state *t, uint64_t id, struct tree_handle *h)
 	if (!n)
 		return;
 	n->handles++;
+	n->writers += h->writable;
 	n->handle = h;
 }
 
@@ -264,6 +265,7 @@ void inode_closing(struct tree_state *t, uint64_t id, struct tree_handle *h)
 	if (!n)
 		return;
 	n->handles--;
+	n->writers -= h->writable;
 	if (n->handle == h)
 		n->handle = NULL;
 }
@@ -275,6 +277,20 @@ struct tree_handle *inode_handle(struct tree_state *t, uint64_t id)
 	scoped_lock(&t->lock);
 	n = slots_get(&t->inodes, id);
 	return n && n->handle ? tree_handle_ref(n->handle) : NULL;
+}
+
+size_t inode_written(struct tree_state *t, uint64_t **ids)
+{
+	uint32_t index = 0;
+	size_t count = 0;
+	struct inode *n;
+
+	scoped_lock(&t->lock);
+	*ids = xmalloc((HASH_COUNT(t->by_key) + 1) * sizeof(**ids));
+	while ((n = slots_next(&t->inodes, &index)))
+		if (n->writers)
+			(*ids)[count++] = n->id;
+	return count;
 }
 
 void inode_forget(struct tree_state *t, uint64_t id, uint64_t lookups)

@@ -20,6 +20,7 @@
  *	ends	are the kernel's to know, also for O_APPEND
  *	holes	are not told: SEEK_DATA and SEEK_HOLE arrive before the pages that fill them
  *	errors	of a late write are kept by the kernel for fsync(2) and close(2)
+ *	the end	of a mount under open files has it send what it keeps: tree_control.c
  *
  * No lock operation is implemented, so the kernel keeps advisory locks itself (W13). */
 #include "tree_impl.h"
@@ -379,6 +380,7 @@ const struct fs_family fs_tree = {
 	.destroy = tree_state_destroy,
 	.init = init,
 	.command = tree_command,
+	.finish = tree_send_kept,
 	.ops = {
 		.lookup = tree_lookup_op,
 		.forget = tree_forget_op,

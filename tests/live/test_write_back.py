@@ -1,12 +1,14 @@
 """The option writeback: what the kernel keeps of writes arrives whole, in its place and in time.
 The contract's own tests and the random model (test_write_contract.py, test_write_model.py) run
 with it too."""
+import contextlib
 import errno
 import mmap
 import os
 import random
 import shutil
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from lib_local import WRITEBACK, Local
 from lib_mount import environment
-from lib_proc import PAILFS, run
+from lib_proc import PAILCTL, PAILFS, run, wait_until
 
 MIB = 1 << 20
 DATA = random.Random(1).randbytes(MIB)
@@ -171,6 +173,81 @@ def test_w9_what_fsync_returned_for_survives():
         fs.mount.kill()
         found = fs.backing("synced").read_bytes()
         assert found[:4] == b"late" and found[9000:] == DATA
+    finally:
+        fs.close()
+
+
+WRITER = """
+import mmap, os, sys
+written, mapped = (os.open(name, os.O_RDWR | os.O_CREAT) for name in sys.argv[1:])
+os.pwrite(written, b"w" * 1000001, 5)
+os.ftruncate(mapped, 1000006)
+mapping = mmap.mmap(mapped, 1000006)
+mapping[5:] = b"m" * 1000001
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def writer(fs):
+    """A process that has written to two files and keeps them open. Another one, because every
+    program that a process starts closes what it inherits, upon which the kernel sends all."""
+    process = subprocess.Popen(["/usr/bin/python3", "-c", WRITER, fs.path("w"), fs.path("m")],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"written\n"
+    for name in "wm":
+        content = fs.backing(name).read_bytes()
+        assert name.encode() not in content, "was sent before it had to be"
+    yield
+    process.communicate(timeout=30)
+
+
+def has_arrived(fs):
+    for name in "wm":
+        assert fs.backing(name).read_bytes() == bytes(5) + name.encode() * 1_000_001
+
+
+@pytest.mark.parametrize("kind", ["file-writeback", "direct-writeback"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_f6_nothing_is_lost_when_a_mount_ends_under_writers(kind, threads):
+    fs = Local(kind, f"threads={threads}")
+    try:
+        with writer(fs):
+            fs.mount.process.terminate()
+            assert fs.mount.process.wait(30) == 0
+            has_arrived(fs)
+        fs.mount.kill()
+    finally:
+        fs.close()
+
+
+@pytest.mark.parametrize("command", [["flush"], ["umount", "-l"]])
+def test_pailctl_waits_for_what_is_kept(command):
+    fs = Local("file-writeback", "threads=1")
+    try:
+        with writer(fs):
+            run([PAILCTL, *command, fs.mount.directory])
+            fs.mount.process.kill()
+            has_arrived(fs)
+        fs.mount.kill()
+    finally:
+        fs.close()
+
+
+def test_f6_a_mount_ends_under_a_writer_without_end():
+    fs = Local("file-writeback")
+    try:
+        endless = subprocess.Popen("exec yes > yes", shell=True, cwd=fs.path(),
+                                   stderr=subprocess.DEVNULL)
+        wait_until(lambda: fs.backing("yes").exists() and fs.backing("yes").stat().st_size, 30,
+                   "bytes that arrive")
+        fs.mount.process.terminate()
+        assert fs.mount.process.wait(60) == 0
+        endless.kill()
+        endless.wait()
+        fs.mount.kill()
+        assert set(fs.backing("yes").read_bytes()) == set(b"y\n")
     finally:
         fs.close()
 
