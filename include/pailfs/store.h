@@ -71,7 +71,7 @@ struct store_attr {
 	char storage_class[24];
 	char content_type[80];  /* "" unknown */
 	bool is_prefix;         /* a common prefix, or a key that ends in '/': a directory */
-	bool size_unknown;      /* http listings may round; the first GET tells */
+	bool size_unknown;      /* http listings may round; a lookup tells */
 };
 
 /* One version of one value. */

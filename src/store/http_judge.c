@@ -19,6 +19,8 @@
 #define REGIONS_MAX 2
 #define AGAIN_MAX 4
 
+static const char no_size[] = "the server does not tell the file's size";
+
 static struct store_get *get_of(struct http_op *h)
 {
 	return container_of(h->op, struct store_get, op);
@@ -182,7 +184,7 @@ static enum http_next judge_data(struct http_op *h, int *result)
 	if (h->kind == HTTP_OP_PROBE_FILE) {
 		if (h->answer.range_total == DIALECT_UNKNOWN &&
 		    (h->answer.status == 206 || h->answer.content_length == DIALECT_UNKNOWN)) {
-			h->why = "the server does not tell the file's size";
+			h->why = no_size;
 			return fail(result, -EOPNOTSUPP);
 		}
 		return HTTP_DONE;
@@ -220,6 +222,22 @@ static enum http_next judge_list(struct http_op *h, int *result)
 	return HTTP_DONE;
 }
 
+/* A page that is made as it is asked for is often sent without a length. It must not pass for an
+ * empty file. A folder has no size. */
+static enum http_next judge_lookup(struct http_op *h, int *result)
+{
+	const char *key = h->call.key;
+	bool folder = *key && key[strlen(key) - 1] == '/';
+
+	if (h->net.error)
+		return judge_network(h, result);
+	if (h->answer.content_length == DIALECT_UNKNOWN && !folder) {
+		h->why = no_size;
+		return fail(result, -EOPNOTSUPP);
+	}
+	return HTTP_DONE;
+}
+
 static enum http_next judge_answer(struct http_op *h, int *result)
 {
 	int status = h->net.status;
@@ -233,7 +251,7 @@ static enum http_next judge_answer(struct http_op *h, int *result)
 		return judge_data(h, result);
 	if (h->kind == HTTP_OP_LIST)
 		return judge_list(h, result);
-	return h->net.error ? judge_network(h, result) : HTTP_DONE;
+	return judge_lookup(h, result);
 }
 
 enum http_next http_judge(struct http_op *h, bool cancelled, int *result)

@@ -89,8 +89,7 @@ static void deliver(struct http_op *h)
 
 	switch (h->kind) {
 	case HTTP_OP_LOOKUP:
-		attr->size_unknown = h->answer.content_length == DIALECT_UNKNOWN;
-		attr->size = attr->size_unknown ? 0 : h->answer.content_length;
+		attr->size = h->answer.content_length == DIALECT_UNKNOWN ? 0 : h->answer.content_length;
 		container_of(h->op, struct store_lookup, op)->attr = *attr;
 		break;
 	case HTTP_OP_LIST:

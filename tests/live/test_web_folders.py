@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from lib_canned import Served
+from lib_canned import Canned, Served
 from lib_proc import run
 
 NAMES = ["plain.txt", "with blank", "100%", "a&b", "a?b", "a#b", "a+b", "a;b=c", "a:b", "'quoted'",
@@ -114,6 +114,28 @@ def test_server_without_ranges(tree, mount):
         here = mount(server.url, "retry_timeout=1s")
         assert all_names(here.directory) == all_names(tree)
         assert here.path("sub dir/100%").read_bytes() == (tree / "sub dir" / "100%").read_bytes()
+
+
+def test_a_page_without_a_length_is_no_empty_file(mount):
+    """What a server makes as it is asked for often comes without one, also from HEAD."""
+    def answer(handler):
+        if handler.path == "/":
+            return 200, b'<a href="made">made</a> <a href="file">file</a>', {}
+        if handler.path == "/file":
+            return 200, b"hello", {}
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        return None
+
+    with Canned(answer=answer) as server:
+        here = mount(f"{server.url}/")
+        assert here.path("file").read_bytes() == b"hello"
+        assert sorted(os.listdir(here.directory)) == ["file", "made"]
+        with pytest.raises(OSError) as failed:
+            here.path("made").stat()
+        assert failed.value.errno == errno.EOPNOTSUPP
+        assert "does not tell the file's size" in here.log
 
 
 def test_folder_that_changes(nginx, tree, mount):

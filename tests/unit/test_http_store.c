@@ -451,6 +451,22 @@ START_TEST(lookup_by_head)
 }
 END_TEST
 
+/* R3: not an empty file. */
+START_TEST(a_file_without_a_size_is_refused)
+{
+	static const struct http_step steps[] = {
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"}};
+	struct store_lookup op = {.key = "data"};
+
+	setup(NULL, "/data", 1000, 1000);
+	http_server_script(server, steps, 1);
+	prepare(&op.op);
+	ck_assert_int_eq(wait_for(store_lookup(store, &op)), -EOPNOTSUPP);
+	ck_assert_ptr_nonnull(strstr(op.op.error, "does not tell the file's size"));
+	teardown();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("http_store");
@@ -471,6 +487,7 @@ int main(void)
 	tcase_add_test(tc, a_lack_of_descriptors_is_waited_for);
 	tcase_add_test(tc, a_lack_of_descriptors_says_what_to_do);
 	tcase_add_test(tc, lookup_by_head);
+	tcase_add_test(tc, a_file_without_a_size_is_refused);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
