@@ -75,7 +75,8 @@ struct cache_waiter {
 	struct range range;
 	struct cache_pin *pin;
 	uint64_t need;   /* bytes, of one that waits for memory */
-	bool withdrawn;
+	enum { WAITS_NOT, WAITS_FOR_BYTES, WAITS_FOR_MEMORY } waits; /* the cache's lock */
+	bool withdrawn;  /* likewise */
 	int result;
 };
 
@@ -114,7 +115,7 @@ void cache_unpin(struct cache_object *o, struct cache_pin *pin);
  * without queueing when it would be now, or -EINTR as above. Holds nothing meanwhile. */
 int cache_wait_memory(struct cache_object *o, struct cache_waiter *w, struct range r, size_t max);
 /* Withdraws a waiter, from its waits to come too; false when it does not wait, or has woken or
- * is about to. */
-bool cache_unwait(struct cache_object *o, struct cache_waiter *w);
+ * is about to. Any thread, from cache_waiter_init on. */
+bool cache_unwait(struct cache *c, struct cache_waiter *w);
 
 #endif

@@ -58,15 +58,21 @@ struct reader_request {
 	struct cache_waiter waiter;
 	struct range demand;    /* what the plan said to fetch for it */
 	struct list pending;    /* while it waits for a GET to end before it may start one */
+	bool queued;            /* it does so; the engine's lock */
+	bool interrupted;       /* the engine's lock */
 };
+
+/* Once, before the first reader_read; an interrupt may come from then on. */
+void reader_request_init(struct reader_request *q, void (*done)(struct reader_request *q, int result));
 
 /* Reads [offset, offset+length), clipped to the value (R1), of at most CACHE_PIN_BYTES. Returns 1 when the bytes are
  * pinned now (0 of them at or past the end; done will not run), 0 pending, -errno. */
 int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, size_t length);
 /* Gives the pinned bytes back, after the reply. */
 void reader_done(struct reader_request *q);
-/* Ends a pending read early: done runs with -EINTR unless it is finishing already. */
-void reader_interrupt(struct reader_request *q);
+/* Ends a pending read early: done runs with -EINTR unless it is finishing already. A read that q is
+ * used for after that waits for nothing, and gets -EINTR instead. Any thread. */
+void reader_interrupt(struct read_engine *e, struct reader_request *q);
 
 void reader_set_policy(struct reader *r, const struct policy *policy);
 const struct policy *reader_policy(struct reader *r);

@@ -299,6 +299,14 @@ static void wake_all(struct list *woken)
 	}
 }
 
+static void decide(struct cache_waiter *w, int result, struct list *woken)
+{
+	w->result = result;
+	w->waits = WAITS_NOT;
+	list_remove(&w->link);
+	list_append(woken, &w->link);
+}
+
 /* Takes those waiters for memory onto `woken` that would get theirs now, in their order. */
 static void take_memory_waiters(struct cache *c, struct list *woken)
 {
@@ -310,9 +318,7 @@ static void take_memory_waiters(struct cache *c, struct list *woken)
 		need += w->need;
 		if (!room_for(c, need))
 			break;
-		w->result = 0;
-		list_remove(&w->link);
-		list_append(woken, &w->link);
+		decide(w, 0, woken);
 	}
 }
 
@@ -352,11 +358,9 @@ static void take_waiters(struct cache_object *o, struct range changed, int error
 		state = look(o, w->range, NULL);
 		if (state == CACHE_WANTED)
 			continue;
-		w->result = state == CACHE_PRESENT ? 0 : error;
 		if (state == CACHE_ABSENT)
 			unpin(o->cache, w->pin, false);
-		list_remove(&w->link);
-		list_append(woken, &w->link);
+		decide(w, state == CACHE_PRESENT ? 0 : error, woken);
 	}
 }
 
@@ -571,6 +575,7 @@ void cache_waiter_init(struct cache_waiter *w, void (*wake)(struct cache_waiter 
 {
 	w->wake = wake;
 	w->pin = pin;
+	w->waits = WAITS_NOT;
 	w->withdrawn = false;
 	list_init(&w->link);
 	pin->count = 0;
@@ -590,6 +595,7 @@ int cache_wait(struct cache_object *o, struct cache_waiter *w, struct range r)
 	if (state == CACHE_PRESENT)
 		return 1;
 	w->range = r;
+	w->waits = WAITS_FOR_BYTES;
 	list_append(&o->waiters, &w->link);
 	return 0;
 }
@@ -618,36 +624,26 @@ int cache_wait_memory(struct cache_object *o, struct cache_waiter *w, struct ran
 	w->need = claim_cost(o, r, max);
 	if (w->need == 0 || room_for(c, w->need))
 		return 1;
+	w->waits = WAITS_FOR_MEMORY;
 	list_append(&c->memory_waiters, &w->link);
 	return 0;
 }
 
-static bool list_take(struct list *head, struct list *node)
-{
-	for (struct list *l = head->next; l != head; l = l->next)
-		if (l == node) {
-			list_remove(l);
-			return true;
-		}
-	return false;
-}
-
-bool cache_unwait(struct cache_object *o, struct cache_waiter *w)
+bool cache_unwait(struct cache *c, struct cache_waiter *w)
 {
 	struct list woken = LIST_INIT(woken);
-	struct cache *c = o->cache;
-	bool taken;
+	bool waited;
 
-	/* One that has been decided stands in a list of the thread that will wake it. */
 	pthread_mutex_lock(&c->lock);
 	w->withdrawn = true;
-	taken = list_take(&o->waiters, &w->link);
-	if (taken)
+	waited = w->waits != WAITS_NOT;
+	if (w->waits == WAITS_FOR_BYTES)
 		unpin(c, w->pin, false);
-	else
-		taken = list_take(&c->memory_waiters, &w->link);
+	if (waited)
+		list_remove(&w->link);
+	w->waits = WAITS_NOT;
 	take_memory_waiters(c, &woken);
 	pthread_mutex_unlock(&c->lock);
 	wake_all(&woken);
-	return taken;
+	return waited;
 }

@@ -22,8 +22,7 @@ struct read_request {
 	struct parked parked;
 	struct reader_request read;
 	struct node *node;
-	struct reader *reader;     /* counted, until an interrupt cannot come any more */
-	struct reader *previous;   /* the one before the node moved on, likewise */
+	struct reader *reader;     /* counted */
 	struct names_lookup names; /* to find the version to move on to */
 	size_t size;
 	off_t offset;
@@ -149,19 +148,17 @@ static void read_free(struct parked *p)
 	struct read_request *r = container_of(p, struct read_request, parked);
 
 	reader_unref(r->reader);
-	reader_unref(r->previous);
 	free(r);
 }
 
-/* At the mount's end, when no thread starts reads any more: who waits for a silent server is
- * told now, not when its time is up. */
+/* At the mount's end: who waits for a silent server is told now, not when its time is up. The read
+ * may be moving on at this moment, and neither waits then. */
 static void read_interrupt(struct parked *p)
 {
 	struct read_request *r = container_of(p, struct read_request, parked);
 
 	names_lookup_interrupt(p->fs->c.names, &r->names);
-	if (r->read.reader)
-		reader_interrupt(&r->read);
+	reader_interrupt(p->fs->c.engine, &r->read);
 }
 
 static void read_done(struct reader_request *q, int result)
@@ -260,7 +257,7 @@ static void read_good(struct read_request *r)
 static void read_again(struct read_request *r)
 {
 	r->moved = true;
-	r->previous = r->reader;
+	reader_unref(r->reader);
 	read_start(r);
 }
 
@@ -381,13 +378,12 @@ void bucket_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, stru
 	memset(&r->names, 0, sizeof(r->names));
 	r->parked.destroy = read_free;
 	r->parked.interrupt = read_interrupt;
-	r->read.reader = NULL;
-	r->reader = r->previous = NULL;
+	reader_request_init(&r->read, read_done);
+	r->reader = NULL;
 	r->node = node;
 	r->size = size;
 	r->offset = offset;
 	r->moved = r->settled = false;
-	r->read.done = read_done;
 	r->started_ns = clock_monotonic(fs->c.clock);
 	node_ref(nodes_of(fs), node);
 	park(&r->parked, fs, req, false); /* the kernel interrupts no buffered read */

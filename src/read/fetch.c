@@ -129,29 +129,26 @@ bool fetch_queue(struct reader_request *q)
 	struct read_engine *e = r->engine;
 
 	scoped_lock(&e->lock);
-	if (e->in_flight < e->config.max_gets)
+	if (q->interrupted || e->in_flight < e->config.max_gets)
 		return false;
 	if (list_empty(&r->pending))
 		list_append(&e->queue, &r->queued);
 	list_append(&r->pending, &q->pending);
+	q->queued = true;
 	return true;
 }
 
-bool fetch_unqueue(struct reader_request *q)
+bool fetch_unqueue(struct read_engine *e, struct reader_request *q)
 {
-	struct reader *r = q->reader;
-	struct reader_request *p;
-
-	scoped_lock(&r->engine->lock);
-	list_for_each(p, &r->pending, pending) {
-		if (p != q)
-			continue;
-		list_remove(&q->pending);
-		if (list_empty(&r->pending))
-			list_remove(&r->queued);
-		return true;
-	}
-	return false;
+	scoped_lock(&e->lock);
+	q->interrupted = true;
+	if (!q->queued)
+		return false;
+	q->queued = false;
+	list_remove(&q->pending);
+	if (list_empty(&q->reader->pending))
+		list_remove(&q->reader->queued);
+	return true;
 }
 
 static uint64_t gap_between(struct range a, struct range b)
@@ -159,6 +156,13 @@ static uint64_t gap_between(struct range a, struct range b)
 	if (a.end < b.start)
 		return b.start - a.end;
 	return b.end < a.start ? a.start - b.end : 0;
+}
+
+static void take_queued(struct reader_request *q, struct list *batch)
+{
+	q->queued = false;
+	list_remove(&q->pending);
+	list_append(batch, &q->pending);
 }
 
 /* Takes the longest waiting request and those that one GET can serve with it onto `batch`, and
@@ -175,8 +179,7 @@ static bool take_batch(struct read_engine *e, struct list *batch, struct range *
 	r = list_first(&e->queue, struct reader, queued);
 	q = list_first(&r->pending, struct reader_request, pending);
 	*merged = q->demand;
-	list_remove(&q->pending);
-	list_append(batch, &q->pending);
+	take_queued(q, batch);
 	/* Each that joins may bring others within reach. */
 	while (grown) {
 		grown = false;
@@ -188,8 +191,7 @@ static bool take_batch(struct read_engine *e, struct list *batch, struct range *
 			    range_length(both) > MAX(e->config.limits.max_part, range_length(*merged)))
 				continue;
 			*merged = both;
-			list_remove(&q->pending);
-			list_append(batch, &q->pending);
+			take_queued(q, batch);
 			grown = true;
 		}
 	}

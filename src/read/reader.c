@@ -242,6 +242,14 @@ static void request_wake(struct cache_waiter *w, int result)
 	}
 }
 
+void reader_request_init(struct reader_request *q, void (*done)(struct reader_request *q, int result))
+{
+	q->done = done;
+	q->queued = q->interrupted = false;
+	cache_waiter_init(&q->waiter, request_wake, &q->pin);
+	list_init(&q->pending);
+}
+
 int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, size_t length)
 {
 	struct policy_read read = {
@@ -254,8 +262,6 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 	int result;
 
 	q->reader = r;
-	cache_waiter_init(&q->waiter, request_wake, &q->pin);
-	list_init(&q->pending);
 	offset = MIN(offset, read.object_size);
 	q->range = (struct range){offset, offset + MIN(length, read.object_size - offset)};
 	if (range_empty(q->range))
@@ -285,9 +291,12 @@ void reader_done(struct reader_request *q)
 	cache_unpin(q->reader->cached, &q->pin);
 }
 
-void reader_interrupt(struct reader_request *q)
+void reader_interrupt(struct read_engine *e, struct reader_request *q)
 {
-	if (cache_unwait(q->reader->cached, &q->waiter) || fetch_unqueue(q))
+	/* In this order: one that is kept from the queue goes on to the cache. */
+	bool queued = fetch_unqueue(e, q), waited = cache_unwait(e->config.cache, &q->waiter);
+
+	if (queued || waited)
 		q->done(q, -EINTR);
 }
 

@@ -65,8 +65,9 @@ int fetch_demand(struct reader *r, struct range demand);
 /* Queues a request whose demand is absent until a GET may start, when all that may be in flight
  * are: false when they are not. It comes back through reader_resume. */
 bool fetch_queue(struct reader_request *q);
-/* Takes a queued request back; false when it is not queued (any more). */
-bool fetch_unqueue(struct reader_request *q);
+/* Takes a queued request back, and lets it queue no more; false when it is not queued (any
+ * more). */
+bool fetch_unqueue(struct read_engine *e, struct reader_request *q);
 /* Somebody waits for the range: its GETs are speculation no more. The reader's lock is held. */
 void fetch_promote(struct reader *r, struct range range);
 /* Asks all GETs of a reader that was closed to end. The reader's lock is held. */

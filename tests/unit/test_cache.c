@@ -235,8 +235,8 @@ START_TEST(a_withdrawn_waiter_does_not_wake)
 	struct reading r;
 
 	ck_assert_int_eq(reading_wait(&r, pages(0, 4)), 0);
-	ck_assert(cache_unwait(object, &r.waiter));
-	ck_assert(!cache_unwait(object, &r.waiter));
+	ck_assert(cache_unwait(cache, &r.waiter));
+	ck_assert(!cache_unwait(cache, &r.waiter));
 	fill_bytes(s, 0, 4 * PAGE);
 	cache_filled(s, 4 * PAGE);
 	cache_finish(s, 0);
@@ -439,7 +439,7 @@ START_TEST(agrees_with_the_bytes)
 			break;
 		case 5:
 			if (waits[i] && rand_r(&seed) % 8 == 0) {
-				ck_assert(cache_unwait(object, &readings[i].waiter));
+				ck_assert(cache_unwait(cache, &readings[i].waiter));
 				waits[i] = false;
 			}
 			break;

@@ -288,7 +288,7 @@ static int start_read(struct reading *r, uint64_t offset, size_t length)
 {
 	int result;
 
-	r->request.done = on_done;
+	reader_request_init(&r->request, on_done);
 	sem_init(&r->ended, 0, 0);
 	result = reader_read(reader, &r->request, offset, length);
 	if (result != 0)
@@ -416,14 +416,53 @@ START_TEST(an_interrupt_ends_a_read_wherever_it_waits)
 	slow_hold(store, true);
 	ck_assert_int_eq(start_read(&first, 0, 16 * PAGE), 0);
 	ck_assert_int_eq(start_read(&queued, 100 * PAGE, PAGE), 0);
-	reader_interrupt(&queued.request);
+	reader_interrupt(engine, &queued.request);
 	ck_assert_int_eq(end_read(&queued, 0), -EINTR);
 	ck_assert_int_eq(start_read(&memory, 200 * PAGE, PAGE), 0);
-	reader_interrupt(&first.request);
+	reader_interrupt(engine, &first.request);
 	ck_assert_int_eq(end_read(&first, 0), -EINTR);
 	slow_hold(store, false);
 	ck_assert_int_eq(end_read(&memory, 0), 0);
 	ck_assert_uint_eq(store->gets, 2);
+	end();
+}
+END_TEST
+
+static void *interrupt_soon(void *q)
+{
+	unsigned seed = (unsigned)(uintptr_t)q ^ (unsigned)clock_monotonic(&clock_system);
+
+	usleep((useconds_t)rand_r(&seed) % 500);
+	reader_interrupt(engine, q);
+	return NULL;
+}
+
+/* A request that is used again, as by a file that moves on to another version, may be interrupted
+ * at any moment: while it waits, or so that it does not begin to. */
+START_TEST(an_interrupt_may_come_at_any_time)
+{
+	struct policy_limits limits = {.max_part = MIB};
+	struct reading r;
+	uint64_t at = 0;
+	pthread_t thread;
+	int result;
+
+	begin(1000 * PAGE, 64 * PAGE, 1, (struct manner){.delay_us = 100}, &policy_ranged, limits);
+	for (int i = 0; i < 300; i++) {
+		reader_request_init(&r.request, on_done);
+		sem_init(&r.ended, 0, 0);
+		ck_assert_int_eq(pthread_create(&thread, NULL, interrupt_soon, &r.request), 0);
+		do {
+			result = reader_read(reader, &r.request, at++ * 37 % 1000 * PAGE, PAGE);
+			if (result)
+				take(&r, MIN(result, 0));
+			else
+				sem_wait(&r.ended);
+		} while (r.result == 0);
+		ck_assert_int_eq(r.result, -EINTR);
+		pthread_join(thread, NULL);
+		sem_destroy(&r.ended);
+	}
 	end();
 }
 END_TEST
@@ -521,7 +560,7 @@ static void *read_at_random(void *data)
 				at = (uint64_t)((int64_t)at + step);
 			}
 			if (m->interrupts && (unsigned)rand_r(&m->seed) % 8 == 0 && !started[0])
-				reader_interrupt(&two[0].request);
+				reader_interrupt(engine, &two[0].request);
 			for (int i = 0; i < 2; i++) {
 				int result = end_read(&two[i], started[i]);
 
@@ -579,6 +618,7 @@ int main(void)
 	tcase_add_loop_test(cases, ranged_asks_for_what_its_rules_say, 0, 26);
 	tcase_add_test(cases, near_ranges_become_one_get);
 	tcase_add_test(cases, an_interrupt_ends_a_read_wherever_it_waits);
+	tcase_add_test(cases, an_interrupt_may_come_at_any_time);
 	tcase_add_test(cases, a_failure_is_remembered_a_moment);
 	tcase_add_test(cases, a_closed_reader_cancels_and_refuses);
 	tcase_add_test(cases, says_what_was_seen_and_chosen);
