@@ -20,9 +20,8 @@
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static const char *const room_names[LOG_ROOMS] = {
-        [LOG_MAIN] = "main",   [LOG_NET] = "net",     [LOG_STORE] = "store",
-        [LOG_NAMES] = "names", [LOG_CACHE] = "cache", [LOG_READ] = "read",
-        [LOG_FILE] = "file",   [LOG_FS] = "fs",       [LOG_WRITE] = "write",
+        [LOG_MAIN] = "main", [LOG_NET] = "net", [LOG_STORE] = "store", [LOG_NAMES] = "names",
+        [LOG_READ] = "read", [LOG_FS] = "fs",   [LOG_OPLOG] = "oplog",
 };
 
 /* Written by log_open() only, before there are threads. */

@@ -194,7 +194,7 @@ static void drain(struct oplog *o, struct buf *queue)
 	if (err) {
 		stats_add(o->stats, STAT_OPLOG_DROPPED, (int64_t)(o->index - first));
 		if (!o->failed)
-			log_error(LOG_MAIN,
+			log_error(LOG_OPLOG,
 				  "oplog: %s; lines are dropped and counted in "
 				  "pailfs_oplog_dropped_total",
 				  strerror(-err));

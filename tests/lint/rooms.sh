@@ -49,6 +49,18 @@ fs:file read names store policy cache
 ctl:oplog
 RULES
 
+# A line of the log says from which room it comes; `main` lies in no folder.
+for name in $(sed -n '/^enum log_room/,/^}/s/^\tLOG_\([A-Z]*\),.*/\1/p' include/pailfs/base/log.h); do
+    [ "$name" != ROOMS ] || continue
+    room=src/${name,,}
+    room=${room%/main}
+    found=$(grep -lE "\<log_[a-z]+\(.*\<LOG_$name\>" -r src)
+    [ -n "$found" ] || complain "no line of the log is of LOG_$name"
+    for f in $found; do
+        [ "${f%/*}" = "$room" ] || complain "$f: a line of the log is of LOG_$name"
+    done
+done
+
 for f in include/pailfs/*.h include/pailfs/base/*.h; do
     grep -q '#ifndef PAILFS_' "$f" || complain "$f has no include guard"
 done

@@ -18,16 +18,15 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
+/* The folders of src/ that have something to say, and what lies beside them. */
 enum log_room {
 	LOG_MAIN,
 	LOG_NET,
 	LOG_STORE,
 	LOG_NAMES,
-	LOG_CACHE,
 	LOG_READ,
-	LOG_FILE,
 	LOG_FS,
-	LOG_WRITE,
+	LOG_OPLOG,
 	LOG_ROOMS, /* their number */
 };
 
