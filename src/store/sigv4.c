@@ -13,6 +13,7 @@
 #include <time.h>
 #include "pailfs/base/clock.h"
 #include "pailfs/base/lock.h"
+#include "pailfs/base/xalloc.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
 
@@ -47,11 +48,16 @@ static int compare_parameters(const void *left, const void *right)
 	return order ? order : compare_bytes(a->value, a->value_length, b->value, b->value_length);
 }
 
+/* A redirect's query is the server's: it may have any number of parameters. */
 static void add_canonical_query(struct buf *out, const char *query)
 {
-	struct parameter parameters[SIGV4_MAX_FIELDS];
-	size_t count = 0;
+	struct parameter *parameters;
+	size_t count = 1;
 
+	for (const char *s = query; *s; s++)
+		count += *s == '&';
+	parameters = xcalloc(count, sizeof(parameters[0]));
+	count = 0;
 	while (*query) {
 		size_t length = strcspn(query, "&"), name_length = strcspn(query, "=&");
 		struct parameter p = {.name = query, .name_length = name_length};
@@ -62,10 +68,8 @@ static void add_canonical_query(struct buf *out, const char *query)
 		} else {
 			p.value = "";
 		}
-		if (length) {
-			assert(count < SIGV4_MAX_FIELDS);
+		if (length)
 			parameters[count++] = p;
-		}
 		query += length;
 		query += *query == '&';
 	}
@@ -77,6 +81,7 @@ static void add_canonical_query(struct buf *out, const char *query)
 		buf_addc(out, '=');
 		buf_add(out, parameters[i].value, parameters[i].value_length);
 	}
+	free(parameters);
 }
 
 static int compare_headers(const void *left, const void *right)
@@ -102,9 +107,9 @@ static void add_trimmed(struct buf *out, const char *value)
 void sigv4_canonical_request(const struct sigv4_request *r, struct buf *out,
                              struct buf *signed_headers)
 {
-	const struct sigv4_header *headers[SIGV4_MAX_FIELDS];
+	const struct sigv4_header *headers[SIGV4_MAX_HEADERS];
 
-	assert(r->header_count <= SIGV4_MAX_FIELDS);
+	assert(r->header_count <= SIGV4_MAX_HEADERS);
 	for (size_t i = 0; i < r->header_count; i++)
 		headers[i] = &r->headers[i];
 	qsort(headers, r->header_count, sizeof(headers[0]), compare_headers);

@@ -22,7 +22,7 @@
 #define SIGV4_DATE_SIZE 17 /* "20130524T000000Z" and its NUL */
 #define SIGV4_DAY_LENGTH 8
 #define SIGV4_CACHED_SECRET 128
-#define SIGV4_MAX_FIELDS 32 /* headers, or parameters of a query, that one request may have */
+#define SIGV4_MAX_HEADERS 32 /* that one request may sign */
 
 struct sigv4_header {
 	const char *name;  /* lower case, each name once */
@@ -32,9 +32,9 @@ struct sigv4_header {
 struct sigv4_request {
 	const char *method;  /* "GET" … */
 	const char *path;    /* as sent, "/…" without a query */
-	const char *query;   /* as sent, "name=value&name", in any order; "" none */
+	const char *query;   /* as sent, "name=value&name", any number in any order; "" none */
 	const struct sigv4_header *headers; /* those to sign, in any order; host must be one */
-	size_t header_count;
+	size_t header_count; /* at most SIGV4_MAX_HEADERS */
 	const char *payload; /* lower case hex SHA-256 of the body, or SIGV4_UNSIGNED_PAYLOAD */
 };
 

@@ -185,6 +185,27 @@ START_TEST(orders_parameters_by_name_then_value)
 }
 END_TEST
 
+/* The query of a redirect is what a server likes to write there. */
+START_TEST(takes_any_number_of_parameters)
+{
+	const struct sigv4_header host[] = {{"host", "h"}};
+	struct buf out = BUF_INIT, headers = BUF_INIT, query = BUF_INIT, sorted = BUF_INIT;
+
+	for (int i = 0; i < 1000; i++) {
+		buf_addf(&query, "%sp%03d", i ? "&" : "", 999 - i);
+		buf_addf(&sorted, "%sp%03d=", i ? "&" : "", i);
+	}
+	sigv4_canonical_request(&(struct sigv4_request){"GET", "/", query.data, host, 1,
+	                                                SIGV4_UNSIGNED_PAYLOAD},
+	                        &out, &headers);
+	ck_assert_ptr_nonnull(strstr(out.data, sorted.data));
+	buf_release(&out);
+	buf_release(&headers);
+	buf_release(&query);
+	buf_release(&sorted);
+}
+END_TEST
+
 START_TEST(formats_dates)
 {
 	char date[SIGV4_DATE_SIZE];
@@ -246,6 +267,7 @@ int main(void)
 	tcase_add_loop_test(tc, s3_examples_of_the_reference, 0, ARRAY_SIZE(s3_examples));
 	tcase_add_loop_test(tc, rows_of_the_test_suite, 0, ARRAY_SIZE(suite_rows));
 	tcase_add_test(tc, orders_parameters_by_name_then_value);
+	tcase_add_test(tc, takes_any_number_of_parameters);
 	tcase_add_test(tc, formats_dates);
 	tcase_add_test(tc, refuses_a_region_that_is_too_long);
 	tcase_add_test(tc, cache_notices_every_change);
