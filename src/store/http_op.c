@@ -388,7 +388,6 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 		store_object_learn_version(get->object, h->answer.attr.version);
 	if (n > get->length - get->filled) {
 		h->why = "more bytes came than were asked for";
-		get->filled = h->told;
 		return -EBADMSG;
 	}
 	memcpy((char *)get->buffer + get->filled, data, n);
@@ -458,6 +457,9 @@ static void on_done(struct net_request *r)
 	pthread_mutex_unlock(&h->lock);
 
 	next = http_judge(h, cancelled, &result);
+	/* Of a body without a length all may have come, but not its end. */
+	if (next != HTTP_DONE && h->kind == HTTP_OP_GET)
+		get_of(h)->filled = h->told;
 	if (next == HTTP_DONE)
 		http_moved_learn(h);
 	else if (!cancelled && next != HTTP_AT_ONCE && http_moved_forget(h))

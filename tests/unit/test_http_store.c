@@ -70,6 +70,10 @@ static const struct fault faults[] = {
 	 {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/20\r\nTransfer-Encoding: chunked\r\n\r\n"
 	   "2\r\n45\r\n8\r\n6789abcd\r\n1\r\ne\r\n0\r\n\r\n"}, {HEAD_206("6-13/20", "8") "6789abcd"}},
 	 0, 2},
+	{"a chunked body that ends before its end is told",
+	 {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/20\r\nTransfer-Encoding: chunked\r\n\r\n"
+	   "2\r\n45\r\n8\r\n6789abcd\r\n", .close = true}, {HEAD_206("6-13/20", "8") "6789abcd"}},
+	 0, 2, "Range: bytes=6-13\r\n"},
 	{"a reset before the answer", {{.reset = true}, {GOOD}}, 0, 2},
 	{"the connection ends before the answer", {{.close = true}, {GOOD}}, 0, 2},
 	{"no HTTP", {{"SSH-2.0-OpenSSH\r\n\r\n", .close = true}, {GOOD}}, 0, 2},
