@@ -77,8 +77,8 @@ struct net_request {
 	int send_count;
 	bool speculative;           /* yields to those that are not when connections are short;
 				     * the loop's from net_start on */
-	uint64_t deadline_ns;       /* monotonic: when a transfer that is not finished is ended,
-				     * with -ETIMEDOUT; 0: never. Its handler may move it */
+	uint64_t deadline_ns;       /* monotonic: when it is ended, with -ETIMEDOUT, be it in the
+				     * queue or under way; 0: never. Its handler may move it */
 
 	/* Set by the loop before done. */
 	int error;            /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH

@@ -183,8 +183,11 @@ static void request_run(struct net_loop *l, struct net_request *r)
 
 static void request_message(struct net_loop *l, struct net_request *r, unsigned wants)
 {
-	if (wants & WANT_START)
+	if (wants & WANT_START) {
 		list_append(&l->waiting[r->speculative ? SPECULATION : DEMAND], &r->link);
+		if (r->deadline_ns)
+			l->overdue_at_ns = MIN(l->overdue_at_ns, r->deadline_ns);
+	}
 	if ((wants & WANT_PROMOTE) && r->speculative) {
 		r->speculative = false;
 		if (!r->transfer) {
@@ -211,12 +214,31 @@ static void collect(struct net_loop *l)
 	}
 }
 
+/* Takes out of a queue what shall not start any more; *next is lowered to when to look again. */
+static void take_late(struct net_loop *l, struct list *waiting, struct list *late, uint64_t *next)
+{
+	struct net_request *r;
+
+	list_for_each_safe(r, waiting, link) {
+		if (!r->deadline_ns)
+			continue;
+		if (r->deadline_ns <= l->now_ns) {
+			list_remove(&r->link);
+			list_append(late, &r->link);
+		} else {
+			*next = MIN(*next, r->deadline_ns);
+		}
+	}
+}
+
 static void end_overdue(struct net_loop *l)
 {
 	uint64_t stall_ns = l->net->config.stall_timeout_ms * NS_PER_MS, next = UINT64_MAX;
-	struct list overdue = LIST_INIT(overdue);
+	struct list overdue = LIST_INIT(overdue), late = LIST_INIT(late);
 	struct transfer *t;
 
+	take_late(l, &l->waiting[DEMAND], &late, &next);
+	take_late(l, &l->waiting[SPECULATION], &late, &next);
 	list_for_each_safe(t, &l->running, link) {
 		if (transfer_overdue(t, l->now_ns, stall_ns)) {
 			list_remove(&t->link);
@@ -229,6 +251,12 @@ static void end_overdue(struct net_loop *l)
 	while (!list_empty(&overdue))
 		transfer_end(l, list_first(&overdue, struct transfer, link),
 			     CURLE_OPERATION_TIMEDOUT);
+	while (!list_empty(&late)) {
+		struct net_request *r = list_first(&late, struct net_request, link);
+
+		list_remove(&r->link);
+		request_fail(l, r, -ETIMEDOUT, "all connections were busy all the time");
+	}
 }
 
 /* ---- timers ---- */

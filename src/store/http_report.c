@@ -140,7 +140,7 @@ void http_report_attempt(struct http_op *h, bool retried, bool failed)
 	const struct net_request *r = &h->net;
 	struct buf reason = BUF_INIT;
 
-	/* What was cancelled in the queue was never sent. */
+	/* What ended in the queue was never sent. */
 	if (!r->started_ns)
 		return;
 	count(h, first_stat(h) + (retried ? 2 : failed ? 1 : 0));

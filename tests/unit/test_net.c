@@ -407,6 +407,38 @@ START_TEST(ends_at_the_deadline)
 }
 END_TEST
 
+/* The deadline holds in the queue, too: what is before a request there may take longer. */
+START_TEST(ends_at_the_deadline_in_the_queue)
+{
+	struct fetch first, f[3];
+	uint64_t now;
+
+	begin(1, 1);
+	fetch_init(&first, server->port, "/silent"); /* stalls for 600 ms */
+	net_start(net, &first.request);
+	now = clock_monotonic(&clock_system);
+	for (int i = 0; i < 3; i++) {
+		fetch_init(&f[i], server->port, "/bytes/1");
+		f[i].request.speculative = i == 1;
+		f[i].request.deadline_ns = i < 2 ? now + (unsigned)(i + 1) * 100 * NS_PER_MS : 0;
+		net_start(net, &f[i].request);
+	}
+	for (int i = 0; i < 2; i++) {
+		fetch_wait(&f[i]);
+		ck_assert_int_eq(f[i].request.error, -ETIMEDOUT);
+		ck_assert_ptr_nonnull(strstr(f[i].request.error_text, "busy"));
+		ck_assert_uint_eq(f[i].request.started_ns, 0);
+	}
+	fetch_wait(&first);
+	fetch_wait(&f[2]);
+	ck_assert_int_eq(f[2].request.error, 0);
+	for (int i = 0; i < 3; i++)
+		fetch_release(&f[i]);
+	fetch_release(&first);
+	end();
+}
+END_TEST
+
 /* What curl sends again by itself is told, so that it can be counted. */
 START_TEST(tells_what_was_sent_again)
 {
@@ -806,6 +838,7 @@ int main(void)
 	tcase_add_test(tc, an_upload_that_drains_slowly_is_no_stall);
 	tcase_add_test(tc, survives_a_kept_connection_that_ended);
 	tcase_add_test(tc, ends_at_the_deadline);
+	tcase_add_test(tc, ends_at_the_deadline_in_the_queue);
 	tcase_add_test(tc, tells_what_was_sent_again);
 	tcase_add_test(tc, reports_what_cannot_be_reached);
 	tcase_add_loop_test(tc, tells_that_descriptors_are_short, 0, 2);
