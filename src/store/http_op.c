@@ -127,13 +127,14 @@ static void take_endpoint(struct http_op *h)
 	h->endpoint = endpoint_choose(&h->hs->endpoints, now_of(h));
 }
 
-/* An attempt that was cancelled, found no descriptor for its socket or was led elsewhere tells
- * nothing of the endpoint that it took. */
+/* An attempt that was cancelled, did not leave the queue, found no descriptor for its socket or was
+ * led elsewhere tells nothing of the endpoint that it took. */
 static bool asked_endpoint(const struct http_op *h)
 {
 	int error = h->net.error;
 
-	return error != -ECANCELED && error != -EMFILE && error != -ENFILE && !h->elsewhere;
+	return error != -ECANCELED && error != -EMFILE && error != -ENFILE && h->net.started_ns &&
+	       !h->elsewhere;
 }
 
 static void release_endpoint(struct http_op *h, bool failed)
@@ -426,7 +427,7 @@ static bool may_retry(struct http_op *h, uint64_t *delay)
 	uint64_t now = now_of(h);
 	struct retry_question q = {
 		.class = h->retry,
-		.attempts = h->attempts,
+		.attempts = ++h->failures,
 		.left_ns = h->deadline_ns > now ? h->deadline_ns - now : 0,
 		.retry_after_ns = h->answer.retry_after_ns,
 	};
@@ -448,7 +449,7 @@ static void on_done(struct net_request *r)
 	struct http_op *h = op_of(r);
 	uint64_t delay = 0;
 	enum http_next next;
-	bool cancelled;
+	bool cancelled, trouble;
 	int result = 0;
 
 	pthread_mutex_lock(&h->lock);
@@ -457,6 +458,7 @@ static void on_done(struct net_request *r)
 	pthread_mutex_unlock(&h->lock);
 
 	next = http_judge(h, cancelled, &result);
+	trouble = next == HTTP_LATER;
 	/* Of a body without a length all may have come, but not its end. */
 	if (next != HTTP_DONE && h->kind == HTTP_OP_GET)
 		get_of(h)->filled = h->told;
@@ -471,7 +473,7 @@ static void on_done(struct net_request *r)
 			result = h->before_result;
 		next = HTTP_FAIL;
 	}
-	release_endpoint(h, next == HTTP_LATER || result == -EIO || result == -ETIMEDOUT);
+	release_endpoint(h, trouble);
 	http_report_attempt(h, next != HTTP_DONE && next != HTTP_FAIL,
 	                    next == HTTP_FAIL && result != -ECANCELED);
 	switch (next) {

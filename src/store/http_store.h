@@ -100,7 +100,9 @@ struct http_op {
 	uint64_t deadline_ns;         /* monotonic: nothing is tried any more after it */
 	uint64_t extended_at;         /* value of filled when the deadline was last moved */
 	size_t told;                  /* value of filled that is final: progress() may know it */
-	unsigned attempts, redirects, regions, again;
+	unsigned attempts;            /* requests made, those that a redirect answered included */
+	unsigned failures;            /* attempts in trouble that may pass */
+	unsigned redirects, regions, again;
 	bool auth_again;              /* credentials were read anew for this operation */
 	struct buf before;            /* the sentence on the attempt before this one; "" none */
 	int before_result;            /* and its error */

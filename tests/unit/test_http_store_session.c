@@ -3,8 +3,8 @@
 
 /* ---- a dialect of its own, for what plain web servers lack ---- */
 
-/* Credentials are numbered as they are read, the region goes into the path, a listing is a line
- * a key, and an error's body is the name of its verdict. */
+/* Credentials are numbered as they are read, region and endpoint go into the path, a listing is a
+ * line a key, and an error's body is the name of its verdict. */
 struct toy {
 	char *origin;
 	atomic_uint read;      /* credentials read so far */
@@ -13,12 +13,16 @@ struct toy {
 };
 
 static struct toy *toy_config;
+/* Of the next one. */
+static int64_t toy_lifetime_ns;
+static size_t toy_endpoints = 1;
 
 static int toy_configure(const struct store_config *config, struct dialect_source *out, struct buf *error)
 {
 	struct toy *t = xcalloc(1, sizeof(*t));
 
 	t->origin = xstrdup(config->source);
+	t->lifetime_ns = toy_lifetime_ns;
 	toy_config = t;
 	*out = (struct dialect_source){
 		.config = t,
@@ -27,7 +31,7 @@ static int toy_configure(const struct store_config *config, struct dialect_sourc
 		.root = xstrdup(""),
 		.identity = xstrdup("toy"),
 		.region = xstrdup("here"),
-		.endpoint_count = 1,
+		.endpoint_count = toy_endpoints,
 	};
 	return 0;
 }
@@ -43,6 +47,8 @@ static void toy_release(void *config)
 static void toy_endpoint(const void *config, size_t index, const char *region, struct buf *url)
 {
 	buf_addf(url, "%s/%s", ((const struct toy *)config)->origin, region);
+	if (index)
+		buf_addf(url, "-%zu", index);
 }
 
 static int toy_credentials(const void *config, struct dialect_credentials **out, struct buf *error)
@@ -209,6 +215,44 @@ START_TEST(bodies_that_are_no_listing_are_retried)
 }
 END_TEST
 
+#define BAD_LIST "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n?x\n"
+#define GO_THERE "HTTP/1.1 307 Go\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
+
+/* What is tried a few times only is so however many redirects lead to it. */
+START_TEST(a_redirect_is_no_failure)
+{
+	static const struct http_step steps[] = {{GO_THERE}, {BAD_LIST}, {GO_THERE},
+	                                         {BAD_LIST}, {GO_THERE}, {OK_LIST}};
+
+	setup(&toy_dialect, "", 5000, 1000);
+	http_server_script(server, steps, ARRAY_SIZE(steps));
+	ck_assert_int_eq(list(NULL), 0);
+	store_list_release(&listed);
+	teardown();
+}
+END_TEST
+
+/* An endpoint that refuses a request is not left out for it as one in trouble is. */
+START_TEST(a_refusal_is_no_fault_of_the_endpoint)
+{
+	static const struct http_step steps[] = {{STATUS("400 Bad")}, {OK_LIST}};
+
+	toy_endpoints = 2;
+	setup(&toy_dialect, "", 2000, 1000);
+	http_server_script(server, steps, ARRAY_SIZE(steps));
+	ck_assert_int_eq(list(NULL), -EIO);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(list(NULL), 0);
+		store_list_release(&listed);
+	}
+	ck_assert_ptr_nonnull(strstr(http_server_request(server, 0), "GET /here/ "));
+	ck_assert_ptr_nonnull(strstr(http_server_request(server, 1), "GET /here-1/ "));
+	ck_assert_ptr_nonnull(strstr(http_server_request(server, 2), "GET /here/ "));
+	teardown();
+	toy_endpoints = 1;
+}
+END_TEST
+
 START_TEST(a_listing_without_end_is_cut)
 {
 	struct buf body = BUF_INIT;
@@ -261,17 +305,39 @@ START_TEST(expired_twice_is_denied)
 }
 END_TEST
 
+/* Their time is nearly over: whoever notices goes on with them. */
 START_TEST(credentials_are_read_before_they_expire)
 {
 	static const struct http_step steps[] = {{OK_LIST}};
 
+	toy_lifetime_ns = 30 * (int64_t)NS_PER_SECOND;
 	setup(&toy_dialect, "", 2000, 1000);
 	http_server_script(server, steps, 1);
-	toy_config->lifetime_ns = 1; /* of all but the first */
 	ck_assert_int_eq(list(NULL), 0);
 	store_list_release(&listed);
-	ck_assert_uint_eq(atomic_load(&toy_config->read), 1);
+	ck_assert_ptr_nonnull(strstr(http_server_request(server, 0), "Authorization: key-0\r\n"));
+	for (int i = 0; i < 2000 && atomic_load(&toy_config->read) < 2; i++)
+		usleep(5000);
+	ck_assert_uint_eq(atomic_load(&toy_config->read), 2);
 	teardown();
+	toy_lifetime_ns = 0;
+}
+END_TEST
+
+/* Their time is over: nothing is asked with them. */
+START_TEST(expired_credentials_are_not_used)
+{
+	static const struct http_step steps[] = {{OK_LIST}};
+
+	toy_lifetime_ns = 1;
+	setup(&toy_dialect, "", 2000, 1000);
+	http_server_script(server, steps, 1);
+	ck_assert_int_eq(list(NULL), 0);
+	store_list_release(&listed);
+	ck_assert_uint_eq(http_server_count(server), 1);
+	ck_assert_ptr_nonnull(strstr(http_server_request(server, 0), "Authorization: key-1\r\n"));
+	teardown();
+	toy_lifetime_ns = 0;
 }
 END_TEST
 
@@ -382,10 +448,13 @@ int main(void)
 	tcase_add_test(tc, lists_in_order);
 	tcase_add_test(tc, lists_that_turn_in_circles_end);
 	tcase_add_test(tc, bodies_that_are_no_listing_are_retried);
+	tcase_add_test(tc, a_redirect_is_no_failure);
+	tcase_add_test(tc, a_refusal_is_no_fault_of_the_endpoint);
 	tcase_add_test(tc, a_listing_without_end_is_cut);
 	tcase_add_test(tc, expired_credentials_are_read_again);
 	tcase_add_test(tc, expired_twice_is_denied);
 	tcase_add_test(tc, credentials_are_read_before_they_expire);
+	tcase_add_test(tc, expired_credentials_are_not_used);
 	tcase_add_test(tc, changed_credentials_are_read);
 	tcase_add_test(tc, the_region_is_learnt_once);
 	tcase_add_test(tc, wrong_regions_end);
