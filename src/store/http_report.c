@@ -264,8 +264,11 @@ static bool is_news(struct http_store *hs, const struct http_op *h, int error)
 void http_report_sentence(const struct http_op *h, int error, struct buf *out)
 {
 	add_sentence(out, h, error);
-	if (h->answer.request_id[0])
-		buf_addf(out, " (request ID %s)", h->answer.request_id);
+	if (h->answer.request_id[0]) {
+		buf_adds(out, " (request ID ");
+		buf_add_quoted(out, h->answer.request_id, strlen(h->answer.request_id), 96);
+		buf_addc(out, ')');
+	}
 }
 
 void http_report_failure(struct http_op *h, int error)
