@@ -93,7 +93,7 @@ static int http_configure(const struct store_config *config, struct dialect_sour
 		return r;
 	c = xcalloc(1, sizeof(*c));
 	c->origin = origin_of(&u);
-	c->target = u.path.n ? xstrndup(u.path.s, strcspn(u.path.s, "#")) : xstrdup("/");
+	c->target = xasprintf("%s%.*s", u.path.n ? "" : "/", (int)strcspn(u.path.s, "#"), u.path.s);
 	shown = strcspn(source, "?#");
 	/* Two queries may name two files, and must not stand in a cache directory. */
 	crypto_sha256(c->target, strlen(c->target), digest);
