@@ -110,8 +110,8 @@ struct dialect_session {
 
 /* What the headers of an answer and, after classify(), an error body said. Zeroed with
  * dialect_answer_init before each attempt. The headers of plain HTTP (content-length,
- * content-range, content-type, etag, last-modified, date, location, retry-after, accept-ranges)
- * are read by http_store itself; header() adds what only the dialect knows. */
+ * content-range, content-type, etag, last-modified, date, location, retry-after) are read by
+ * http_store itself; header() adds what only the dialect knows. */
 struct dialect_answer {
 	int status;
 	uint64_t content_length;            /* DIALECT_UNKNOWN: not told */
@@ -121,9 +121,9 @@ struct dialect_answer {
 	struct store_attr attr;             /* etag, mtime, version, class, type; size is http_store's */
 	int64_t date_s;                     /* the server's clock; 0: not told */
 	uint64_t retry_after_ns;            /* 0: not told */
-	char location[2048];                /* "" none; as sent, may be relative */
+	char location[8192];                /* "" none, or longer; as sent, may be relative */
 	char region[40];                    /* where the bucket is, if the answer told */
-	char request_id[96];                /* for the log */
+	char request_id[96];                /* for the log; as sent */
 	/* Of the error's body. */
 	char code[64];                      /* "NoSuchKey"; "" none */
 	char message[200];                  /* the server's words, printable; "" none */

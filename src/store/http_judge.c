@@ -55,7 +55,7 @@ static enum http_next follow(struct http_op *h, int *result)
 
 	*result = -EIO;
 	if (!h->answer.location[0]) {
-		h->why = "a redirect without a Location";
+		h->why = "a redirect without a Location, or with one of more than 8 KiB";
 		return HTTP_FAIL;
 	}
 	if (h->redirects++ == REDIRECTS_MAX) {

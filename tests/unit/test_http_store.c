@@ -21,6 +21,9 @@ static const struct fault faults[] = {
 	{"503 for ever is never ENOENT", {{STATUS("503 Busy")}}, -EIO, 0, NULL, "503"},
 	{"404", {{STATUS("404 Not Found")}}, -ENOENT, 1, NULL, "404"},
 	{"410", {{STATUS("410 Gone")}}, -ENOENT, 1},
+	{"a request ID that would write to a terminal",
+	 {{"HTTP/1.1 404 N\r\nX-Request-Id: a\033[31mb\r\nContent-Length: 0\r\n\r\n"}}, -ENOENT, 1, NULL,
+	 "(request ID a\\x1b[31mb)"},
 	{"403", {{STATUS("403 Forbidden")}}, -EACCES, 1, NULL, "403"},
 	{"401", {{STATUS("401 Who")}}, -EACCES, 1},
 	{"400", {{STATUS("400 Bad")}}, -EIO, 1},
@@ -166,6 +169,46 @@ START_TEST(asks_what_it_should)
 	ck_assert_str_eq(store_root(store), "data x");
 	ck_assert_ptr_null(strstr(store_identity(store), "s3cret"));
 	teardown();
+}
+END_TEST
+
+START_TEST(a_query_needs_no_path)
+{
+	static const struct http_step steps[] = {{GOOD}};
+
+	setup(NULL, "?token=s3cret#top", 5000, 1000);
+	http_server_script(server, steps, 1);
+	ck_assert_int_eq(read_data(&data_attr, 4, 10), 0);
+	ck_assert_ptr_nonnull(strstr(http_server_request(server, 0), "GET /?token=s3cret HTTP/1.1\r\n"));
+	ck_assert_str_eq(store_root(store), "file");
+	teardown();
+}
+END_TEST
+
+/* Signed URLs are long: with a session's token in them they are over 2 KiB. */
+START_TEST(redirects_may_be_long)
+{
+	static const size_t lengths[] = {5000, 9000};
+	struct buf location = BUF_INIT, answer = BUF_INIT;
+	struct http_step steps[2] = {{0}, {GOOD}};
+
+	buf_adds(&location, "/other?signature=");
+	while (location.length < lengths[_i])
+		buf_addc(&location, 'x');
+	buf_addf(&answer, "HTTP/1.1 302 Go\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", location.data);
+	steps[0].answer = answer.data;
+	setup(NULL, "/data", 1000, 1000);
+	http_server_script(server, steps, 2);
+	if (!_i) {
+		ck_assert_int_eq(read_data(&data_attr, 4, 10), 0);
+		ck_assert_ptr_nonnull(strstr(http_server_request(server, 1), location.data));
+	} else {
+		ck_assert_int_eq(read_data(&data_attr, 4, 10), -EIO);
+		ck_assert_ptr_nonnull(strstr(error_text, "8 KiB"));
+	}
+	teardown();
+	buf_release(&location);
+	buf_release(&answer);
 }
 END_TEST
 
@@ -479,6 +522,8 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, get_survives, 0, ARRAY_SIZE(faults));
 	tcase_add_test(tc, asks_what_it_should);
+	tcase_add_test(tc, a_query_needs_no_path);
+	tcase_add_loop_test(tc, redirects_may_be_long, 0, 2);
 	tcase_add_test(tc, retry_after_is_honoured);
 	tcase_add_test(tc, redirects_are_remembered);
 	tcase_add_test(tc, drips_end);
