@@ -2,7 +2,7 @@
  *
  * WebDAV and HTML name children by references, which are resolved against the folder's URL:
  * what lands directly below it is a child, everything else (the parent, sorting links, a
- * logo, another host) is not. Both sides are compared decoded, since servers differ in what
+ * logo, a page's links to another host) is not. Both sides are compared decoded, since servers differ in what
  * they encode. */
 #include "src/store/http_index.h"
 
@@ -47,8 +47,8 @@ static int add_child(const struct http_index *index, const char *name, size_t n,
 
 /* Finds the child that a reference leads to: true and its name, decoded, without the slash of
  * a folder. */
-static bool find_child(const struct http_index *index, const char *reference, struct buf *name,
-                       bool *is_directory)
+static bool find_child(const struct http_index *index, const char *reference, bool any_host,
+                       struct buf *name, bool *is_directory)
 {
 	struct buf absolute = BUF_INIT, base_path = BUF_INIT, path = BUF_INIT;
 	struct url base, target;
@@ -56,7 +56,8 @@ static bool find_child(const struct http_index *index, const char *reference, st
 	size_t n;
 
 	if (url_resolve(index->url, reference, &absolute) || url_split(absolute.data, &target) ||
-	    url_split(index->url, &base) || target.has_query || !url_same_origin(&base, &target))
+	    url_split(index->url, &base) || target.has_query ||
+	    !(any_host || url_same_origin(&base, &target)))
 		goto out;
 	/* An encoded slash or dot would turn into structure when it is decoded: the name is then
 	 * found unusable by add_child. */
@@ -135,7 +136,9 @@ static void dav_response(struct xml_document *d, struct multistatus *m)
 	struct buf name = BUF_INIT;
 	bool slash;
 
-	if (find_child(m->index, m->href.data, &name, &slash))
+	/* A server behind a proxy may name itself as it knows itself; all that it lists are
+	 * members of the folder. */
+	if (find_child(m->index, m->href.data, true, &name, &slash))
 		m->error = add_child(m->index, name.data, name.length, slash || m->is_directory, &m->attr);
 	buf_release(&name);
 	if (m->error)
@@ -275,7 +278,7 @@ static void html_link(struct page *p, const char *reference)
 	struct buf name = BUF_INIT;
 	bool is_directory;
 
-	if (!p->error && find_child(p->index, reference, &name, &is_directory) &&
+	if (!p->error && find_child(p->index, reference, false, &name, &is_directory) &&
 	    (name.length != p->last.length || memcmp(name.data, p->last.data, name.length) != 0)) {
 		p->error = add_child(p->index, name.data, name.length, is_directory, &attr);
 		buf_reset(&p->last);
