@@ -207,6 +207,7 @@ static enum http_next judge_list(struct http_op *h, int *result)
 	}
 	if (h->net.error)
 		return judge_network(h, result);
+	h->answer.url = h->request.url.data;
 	r = h->hs->dialect->parse_list(h->hs->source.config, &h->call, &h->answer, h->body.data,
 	                               h->body.length, &h->page);
 	if (r == -ESTALE) {

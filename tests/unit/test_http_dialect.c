@@ -378,8 +378,11 @@ START_TEST(dav_multistatus)
 	                           "<l:getetag>\"e1\"</l:getetag><l:resourcetype/>")
 	              "<D:response><D:href>/a%20b/g</D:href><D:propstat><D:prop><l:getcontentlength>9"
 	              "</l:getcontentlength></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>"
-	              "</D:response></D:multistatus>"), 0);
-	ck_assert_uint_eq(listed.entry_count, 4);
+	              "</D:response>"
+	              DAV_RESPONSE("https://inside:8443/a%20b/proxied", "")
+	              DAV_RESPONSE("https://inside:8443/elsewhere/x", "") "</D:multistatus>"), 0);
+	ck_assert_uint_eq(listed.entry_count, 5);
+	entry("d/proxied");
 	ck_assert(entry("d/sub/")->attr.is_prefix);
 	ck_assert(entry("d/other/")->attr.is_prefix);
 	ck_assert_uint_eq(entry("d/f%")->attr.size, 12);
@@ -524,6 +527,29 @@ START_TEST(folders_of_dav_servers)
 }
 END_TEST
 
+/* References are relative to the place that answered. */
+START_TEST(folders_that_moved)
+{
+	static const char multistatus[] = "<D:multistatus xmlns:D=\"DAV:\">" DAV_RESPONSE("/c/", "")
+		DAV_RESPONSE("/c/f", "") "</D:multistatus>";
+	char *dav = xasprintf("HTTP/1.1 207 Multi\r\nContent-Length: %zu\r\n\r\n%s",
+	                      strlen(multistatus), multistatus);
+	struct http_step steps[] = {
+		{"HTTP/1.1 301 M\r\nLocation: /c/index.php?all\r\nContent-Length: 0\r\n\r\n"},
+		{_i ? dav : HTML("<a href=\"/c/f\">f</a>", "20")}};
+
+	setup();
+	http_server_script(server, steps, 2);
+	ck_assert_int_eq(list(store, "s/"), 0);
+	ck_assert_uint_eq(http_server_count(server), 2);
+	ck_assert_uint_eq(listed.entry_count, 2);
+	ck_assert_str_eq(listed.entries[0].key, "s/f");
+	store_list_release(&listed);
+	teardown();
+	free(dav);
+}
+END_TEST
+
 START_TEST(files_in_folders)
 {
 	static const struct http_step steps[] = {
@@ -599,6 +625,7 @@ int main(void)
 	tcase_add_test(tc, dav_that_is_hostile);
 	tcase_add_test(tc, folders_of_plain_servers);
 	tcase_add_test(tc, folders_of_dav_servers);
+	tcase_add_loop_test(tc, folders_that_moved, 0, 2);
 	tcase_add_test(tc, files_in_folders);
 	tcase_add_test(tc, a_redirect_to_a_slash_is_a_folder);
 	tcase_add_test(tc, folders_that_are_no_folders);
