@@ -83,7 +83,8 @@ struct net_request {
 	/* Set by the loop before done. */
 	int error;            /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
 			       * (name not resolved), -ETIMEDOUT (no connection, a stall,
-			       * or the deadline), -EPROTO (certificate, TLS, malformed HTTP),
+			       * or the deadline), -ECONNABORTED (no end of the TLS handshake),
+			       * -EPROTO (certificate, malformed HTTP),
 			       * -ECANCELED, -EINVAL (no http or https URL), what the
 			       * system says when there is no socket (-EMFILE …; the server
 			       * was not asked), or what body() returned */

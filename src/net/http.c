@@ -358,6 +358,8 @@ static int error_from_curl(struct transfer *t, CURLcode code)
 	case CURLE_RECV_ERROR:
 	case CURLE_HTTP2_STREAM:
 		return -ECONNRESET;
+	case CURLE_SSL_CONNECT_ERROR: /* a certificate that is not trusted is another */
+		return -ECONNABORTED;
 	case CURLE_OUT_OF_MEMORY: /* also what it says of a header line that is too long */
 		return t->connected ? -EPROTO : -ENOMEM;
 	default:

@@ -14,6 +14,7 @@ enum retry_class retry_class_of_error(int error)
 	switch (error) {
 	case -ECONNREFUSED:
 	case -ECONNRESET:
+	case -ECONNABORTED:
 	case -EHOSTUNREACH:
 	case -ETIMEDOUT:
 	case -EMFILE:

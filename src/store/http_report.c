@@ -179,9 +179,11 @@ static const char *network_advice(int error, const char *text)
 	case -EMFILE:
 	case -ENFILE:
 		return "raise the limit on open files, or mount with fewer connections=";
-	case -EPROTO:
+	case -ECONNABORTED:
 		if (strcasestr(text, "wrong version number"))
 			return "the server does not speak TLS there: check whether it is http://";
+		return "the server broke off the TLS handshake: see its log";
+	case -EPROTO:
 		if (strcasestr(text, "certificate") || strcasestr(text, "ssl"))
 			return "check the server's certificate and ca_file=";
 		return "check that the endpoint speaks HTTP there";

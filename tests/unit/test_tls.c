@@ -20,6 +20,7 @@ struct tls_server {
 	SSL_CTX *context;
 	pthread_t thread;
 	int fd, port;
+	bool resets; /* breaking_main */
 };
 
 /* Signs itself for `name`, as a CA may. */
@@ -41,6 +42,23 @@ static X509 *make_certificate(EVP_PKEY *key, const char *name)
 	X509_EXTENSION_free(extension);
 	ck_assert_int_gt(X509_sign(x, key, EVP_sha256()), 0);
 	return x;
+}
+
+/* Breaks off each handshake, by an orderly end or a reset. */
+static void *breaking_main(void *data)
+{
+	struct tls_server *s = data;
+	char block[4096];
+	int fd;
+
+	while ((fd = accept(s->fd, NULL, NULL)) >= 0) {
+		struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+		if (read(fd, block, sizeof(block)) > 0 && s->resets)
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		close(fd);
+	}
+	return NULL;
 }
 
 /* One request a connection, one connection at a time. */
@@ -173,6 +191,23 @@ START_TEST(trusts_what_it_should)
 }
 END_TEST
 
+/* A reset in the handshake passes as any other does; a certificate that is not trusted hardly. */
+START_TEST(a_broken_handshake_is_no_wrong_certificate)
+{
+	struct tls_server s = {.resets = _i};
+	struct waiter w;
+
+	s.fd = server_listen(AF_INET, &s.port);
+	pthread_create(&s.thread, NULL, breaking_main, &s);
+	ask(&w, &s, NULL, false);
+	ck_assert_msg(w.request.error == -ECONNABORTED, "%d: %s", w.request.error, w.request.error_text);
+	ck_assert_int_eq(w.request.status, 0);
+	shutdown(s.fd, SHUT_RDWR);
+	pthread_join(s.thread, NULL);
+	close(s.fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tls");
@@ -185,6 +220,7 @@ int main(void)
 	unsetenv("ALL_PROXY");
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, trusts_what_it_should, 0, ARRAY_SIZE(cases));
+	tcase_add_loop_test(tc, a_broken_handshake_is_no_wrong_certificate, 0, 2);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
