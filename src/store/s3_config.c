@@ -61,34 +61,64 @@ static bool ends_with(const char *s, size_t n, const char *end)
 	return n > length && !strncasecmp(s + n - length, end, length);
 }
 
-/* AWS's S3 itself: below the same domain stand hosts that anybody may rent. */
+/* "eu-central-1" has two dashes; "accelerate", "external-1" and a bare "s3" have not. */
+static bool is_region_label(const char *label, size_t n)
+{
+	const char *dash = memchr(label, '-', n);
+
+	return dash && memchr(dash + 1, '-', n - (size_t)(dash + 1 - label));
+}
+
+static bool is_label(const char *label, size_t n, const char *name)
+{
+	return n == strlen(name) && !strncasecmp(label, name, n);
+}
+
+/* The length of the host's name without the provider's domain; 0: it is not below that. */
+static size_t below_provider(const char *host, size_t n)
+{
+	if (ends_with(host, n, PROVIDER_DOMAIN))
+		return n - strlen(PROVIDER_DOMAIN);
+	if (ends_with(host, n, PROVIDER_DOMAIN_CHINA))
+		return n - strlen(PROVIDER_DOMAIN_CHINA);
+	return 0;
+}
+
+/* AWS's S3 itself: a label that names it, and behind that only where. Below the same domain
+ * stand hosts that anybody may rent and name: "s3-mine-1.us-east-1.elb.amazonaws.com". */
 static bool is_provider_host(const char *host, size_t n)
 {
-	if (!ends_with(host, n, PROVIDER_DOMAIN) && !ends_with(host, n, PROVIDER_DOMAIN_CHINA))
-		return false;
-	for (size_t i = 0; i + 2 < n; i++)
-		if ((!i || host[i - 1] == '.') && !strncasecmp(host + i, "s3", 2) &&
-		    (host[i + 2] == '.' || host[i + 2] == '-'))
-			return true;
-	return false;
+	const char *end = host + below_provider(host, n), *next;
+	bool is_s3 = false;
+
+	for (const char *label = host; label < end; label = next + 1) {
+		next = memchr(label, '.', (size_t)(end - label));
+		if (!next)
+			next = end;
+		n = (size_t)(next - label);
+		if (is_label(label, n, "s3") || (n > 3 && !strncasecmp(label, "s3-", 3)))
+			is_s3 = true;
+		else if (!is_region_label(label, n) && !is_label(label, n, "dualstack") &&
+		         !is_label(label, n, "vpce"))
+			is_s3 = false;
+	}
+	return is_s3;
 }
 
 bool s3_region_of_host(const char *host, size_t n, char region[40])
 {
-	char copy[256], *label, *dash;
+	char copy[256], *label;
 
 	if (n >= sizeof(copy) || !is_provider_host(host, n))
 		return false;
+	n = below_provider(host, n);
 	memcpy(copy, host, n);
 	copy[n] = '\0';
-	*strcasestr(copy, PROVIDER_DOMAIN) = '\0';
 	label = strrchr(copy, '.');
 	label = label ? label + 1 : copy;
 	if (!strncmp(label, "s3-", 3))
 		label += 3;
-	/* "eu-central-1" has two dashes; "accelerate", "external-1" and a bare "s3" have not. */
-	dash = strchr(label, '-');
-	if (!dash || !strchr(dash + 1, '-') || !s3_region_is_valid(label))
+	if (!is_region_label(label, strlen(label)) || !s3_region_is_valid(label))
 		return false;
 	strcpy(region, label);
 	return true;
