@@ -64,7 +64,7 @@ enum store_capability {
 struct store_attr {
 	uint64_t size;          /* bytes */
 	int64_t mtime_ns;       /* since the epoch; 0: unknown */
-	char etag[72];          /* as the server wrote it, quotes included; "" unknown. One that is
+	char etag[72];          /* in quotes, a weak one with W/ before them; "" unknown. One that is
 	                         * longer is replaced by "" and the version check falls back to
 	                         * size and mtime */
 	char version[72];       /* version id or generation; "" none */

@@ -6,6 +6,7 @@
 #include "src/store/http_answer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include "pailfs/base/xalloc.h"
@@ -16,6 +17,16 @@ static void copy_value(char *out, size_t size, const char *value, size_t n)
 		return;
 	memcpy(out, value, n);
 	out[n] = '\0';
+}
+
+void answer_take_etag(struct store_attr *attr, const char *tag, size_t n)
+{
+	size_t head = n >= 2 && !memcmp(tag, "W/", 2) ? 2 : 0;
+	bool quoted = n > head && tag[head] == '"', empty = n <= (quoted ? head + 2 : head);
+
+	attr->etag[0] = '\0';
+	if (!empty && n + (quoted ? 0 : 2) < sizeof(attr->etag))
+		snprintf(attr->etag, sizeof(attr->etag), quoted ? "%.*s" : "\"%.*s\"", (int)n, tag);
 }
 
 int answer_parse_content_range(const char *s, size_t n, uint64_t *start, uint64_t *end, uint64_t *total)
@@ -79,7 +90,7 @@ void answer_header(struct dialect_answer *a, const char *name, const char *value
 	} else if (!strcmp(name, "content-type")) {
 		copy_value(a->attr.content_type, sizeof(a->attr.content_type), value, n);
 	} else if (!strcmp(name, "etag")) {
-		copy_value(a->attr.etag, sizeof(a->attr.etag), value, n);
+		answer_take_etag(&a->attr, value, n);
 	} else if (!strcmp(name, "last-modified")) {
 		a->attr.mtime_ns = dialect_parse_date(value, n);
 	} else if (!strcmp(name, "date")) {

@@ -8,6 +8,11 @@
 /* Notes a header of plain HTTP; others are ignored. name is in lower case. */
 void answer_header(struct dialect_answer *a, const char *name, const char *value, size_t n);
 
+/* Sets attr->etag to an entity tag of a header or a document, always in quotes: some servers leave
+ * them out, in both or in one. An empty tag, as of servers that have none, or one that is too
+ * long tells nothing: "". */
+void answer_take_etag(struct store_attr *attr, const char *tag, size_t n);
+
 /* "bytes 0-99/1234", "bytes 0-99/ *", "bytes * /1234" (without the blanks). Returns 0 and sets the
  * range, half-open, and the total, each DIALECT_UNKNOWN where it is '*'; or -EINVAL. */
 int answer_parse_content_range(const char *s, size_t n, uint64_t *start, uint64_t *end, uint64_t *total);

@@ -16,6 +16,7 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "src/store/dialect.h"
+#include "src/store/http_answer.h"
 #include "src/store/url.h"
 #include "src/store/xml.h"
 
@@ -126,7 +127,7 @@ static void dav_property(struct xml_document *d, struct multistatus *m)
 	else if (!strcmp(name, "getlastmodified"))
 		a->mtime_ns = dialect_parse_date(d->text.data, d->text.length);
 	else if (!strcmp(name, "getetag"))
-		copy_text(a->etag, sizeof(a->etag), &d->text);
+		answer_take_etag(a, d->text.data, d->text.length);
 	else if (!strcmp(name, "getcontenttype"))
 		copy_text(a->content_type, sizeof(a->content_type), &d->text);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 #include "src/store/dialect.h"
+#include "src/store/http_answer.h"
 #include "src/store/xml.h"
 
 /* ---- listings ---- */
@@ -36,20 +37,6 @@ static void copy_text(char *out, size_t size, const struct buf *text)
 
 	memcpy(out, text->data, n);
 	out[n] = '\0';
-}
-
-/* An ETag that does not fit is unknown rather than cut. Some servers leave its quotes out of
- * listings; it is the same tag as the one in their headers. */
-static void set_etag(struct store_attr *attr, const struct buf *text)
-{
-	bool quoted = text->length && (text->data[0] == '"' || !strncmp(text->data, "W/\"", 3));
-
-	if (!text->length || text->length + 2 >= sizeof(attr->etag))
-		attr->etag[0] = '\0';
-	else if (quoted)
-		copy_text(attr->etag, sizeof(attr->etag), text);
-	else
-		snprintf(attr->etag, sizeof(attr->etag), "\"%s\"", text->data);
 }
 
 static void list_start(struct xml_document *d)
@@ -94,7 +81,7 @@ static void list_entry_end(struct xml_document *d)
 		e->attr.size_unknown =
 		        dialect_parse_number(d->text.data, d->text.length, &e->attr.size) < 0;
 	} else if (xml_at(d, 3, "ETag")) {
-		set_etag(&e->attr, &d->text);
+		answer_take_etag(&e->attr, d->text.data, d->text.length);
 	} else if (xml_at(d, 3, "LastModified")) {
 		e->attr.mtime_ns = dialect_parse_date(d->text.data, d->text.length);
 	} else if (xml_at(d, 3, "StorageClass")) {

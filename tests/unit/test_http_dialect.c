@@ -379,10 +379,10 @@ START_TEST(dav_multistatus)
 	              "<D:response><D:href>/a%20b/g</D:href><D:propstat><D:prop><l:getcontentlength>9"
 	              "</l:getcontentlength></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>"
 	              "</D:response>"
-	              DAV_RESPONSE("https://inside:8443/a%20b/proxied", "")
+	              DAV_RESPONSE("https://inside:8443/a%20b/proxied", "<l:getetag>e2</l:getetag>")
 	              DAV_RESPONSE("https://inside:8443/elsewhere/x", "") "</D:multistatus>"), 0);
 	ck_assert_uint_eq(listed.entry_count, 5);
-	entry("d/proxied");
+	ck_assert_str_eq(entry("d/proxied")->attr.etag, "\"e2\"");
 	ck_assert(entry("d/sub/")->attr.is_prefix);
 	ck_assert(entry("d/other/")->attr.is_prefix);
 	ck_assert_uint_eq(entry("d/f%")->attr.size, 12);

@@ -34,6 +34,10 @@ static const struct fault faults[] = {
 	{"204 is no answer", {{"HTTP/1.1 204 No Content\r\n\r\n"}, {GOOD}}, 0, 2},
 	{"another ETag", {{"HTTP/1.1 206 P\r\nETag: \"v2\"\r\nContent-Range: bytes 4-13/20\r\n"
 	                   "Content-Length: 10\r\n\r\nABCDEFGHIJ"}}, -ESTALE, 1},
+	{"the same ETag without quotes", {{"HTTP/1.1 206 P\r\nETag: v1\r\nContent-Range: bytes 4-13/20\r\n"
+	                                   "Content-Length: 10\r\n\r\n456789abcd"}}, 0, 1},
+	{"an empty ETag is none", {{"HTTP/1.1 206 P\r\nETag: \"\"\r\nContent-Range: bytes 4-13/20\r\n"
+	                            "Content-Length: 10\r\n\r\n456789abcd"}}, 0, 1},
 	{"another size", {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/21\r\nContent-Length: 10\r\n\r\n"
 	                   "456789abcd"}}, -ESTALE, 1},
 	{"another size under the same tag", {{HEAD_206("4-13/21", "10") "456789abcd"}, {GOOD}}, 0, 2},
