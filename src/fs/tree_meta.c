@@ -104,8 +104,15 @@ void tree_getattr_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	scoped_object n = object_of(req, ino);
 	struct stat st;
 
-	if (n)
-		reply_attr(req, tree_getattr(n, &st), ino, &st);
+	if (!n)
+		return;
+	if (tree_of(req)->writeback && atomic_load(&fs_of(req)->stopping)) {
+		/* The kernel asks this before a write into pages whose attributes it was told to
+		 * forget (tree_control.c). One writer that goes on would keep the mount from its end. */
+		fuse_reply_err(req, ENOTCONN);
+		return;
+	}
+	reply_attr(req, tree_getattr(n, &st), ino, &st);
 }
 
 static struct timespec time_of(int what, int set, int now, struct timespec given)

@@ -242,12 +242,14 @@ def test_f6_a_mount_ends_under_a_writer_without_end():
                                    stderr=subprocess.DEVNULL)
         wait_until(lambda: fs.backing("yes").exists() and fs.backing("yes").stat().st_size, 30,
                    "bytes that arrive")
+        written = fs.path("yes").stat().st_size
         fs.mount.process.terminate()
         assert fs.mount.process.wait(60) == 0
         endless.kill()
         endless.wait()
         fs.mount.kill()
-        assert set(fs.backing("yes").read_bytes()) == set(b"y\n")
+        # What comes while the mount ends may be lost in pieces, as in a crash.
+        assert fs.backing("yes").read_bytes()[:written] == b"y\n" * (written // 2)
     finally:
         fs.close()
 

@@ -10,7 +10,7 @@ import h5py
 import numpy
 import pytest
 
-from lib_local import in_children
+from lib_local import KINDS, in_children
 from lib_proc import run
 
 pytestmark = pytest.mark.limit(300)
@@ -227,6 +227,7 @@ def test_numpy_memmap(here):
     assert m[500, 0] == -1
 
 
+@pytest.mark.parametrize("shared", KINDS, indirect=True)  # a minute each
 def test_pythons_own_file_tests(here):
     """CPython's tests of files, as far as the distribution has them."""
     names = ["test_file", "test_fileio", "test_largefile", "test_mmap", "test_shutil", "test_tempfile", "test_glob"]
