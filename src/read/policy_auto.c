@@ -189,7 +189,8 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 		/* What a round trip would carry is waited for, or comes meanwhile. The first file of
 		 * all tells what that is. */
 		more = limits->first_byte_ns ? limits->max_gap : UNKNOWN_ROUND_TRIP;
-		plan->ahead = (struct range){plan->demand.end, MIN(plan->demand.end + more, size)};
+		plan->ahead = (struct range){plan->demand.end,
+		                             plan->demand.end + MIN(more, size - plan->demand.end)};
 		plan->part = MIN(HEAD_PART, limits->max_part);
 		break;
 	case STREAM:

@@ -26,7 +26,7 @@ static void plan(const struct policy_limits *limits, struct policy_history *hist
 	} else if (range_length(rest) >= buffer) {
 		chose = "exactly what was asked for";
 	} else {
-		plan->demand.end = MIN(rest.start + buffer, read->object_size);
+		plan->demand.end = rest.start + MIN(buffer, read->object_size - rest.start);
 		chose = "loaded the buffer";
 	}
 	snprintf(plan->why, sizeof(plan->why), "ranged: %s (range_buffer %llu KiB)", chose,

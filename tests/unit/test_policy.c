@@ -119,6 +119,25 @@ START_TEST(ranged_sizes_against_a_buffer_of_256)
 }
 END_TEST
 
+/* Limits are the user's to set: the largest ones mean all of the value, however far that is. */
+START_TEST(limits_may_be_as_large_as_they_like)
+{
+	const struct policy_limits far = {.max_gap = UINT64_MAX - 1, .first_byte_ns = 1, .rate = 1,
+	                                  .max_window = MIB, .max_part = MIB};
+	struct policy_read head = read_of((struct range){0, 4096}, (struct range){0}, GIB);
+	struct policy_history history = {.reads = 1};
+	struct policy_stream stream = {.frontier = 4096};
+	struct policy_plan plan;
+
+	plan_ranged(UINT64_MAX, (struct range){1000, 2000}, (struct range){0}, 5000, &plan);
+	ck_assert_uint_eq(plan.demand.start, 1000);
+	ck_assert_uint_eq(plan.demand.end, 5000);
+	plan = (struct policy_plan){0};
+	policy_auto.plan(&far, &history, &stream, &head, &plan);
+	ck_assert_uint_eq(plan.ahead.end, GIB);
+}
+END_TEST
+
 START_TEST(sequential_fetches_ahead_from_the_first_read_on)
 {
 	struct policy_history history = {0};
@@ -386,6 +405,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, ranged_overlaps, 0, 13);
 	tcase_add_test(tc, ranged_sizes_against_a_buffer_of_256);
+	tcase_add_test(tc, limits_may_be_as_large_as_they_like);
 	tcase_add_test(tc, sequential_fetches_ahead_from_the_first_read_on);
 	tcase_add_test(tc, auto_takes_a_small_object_whole);
 	tcase_add_test(tc, auto_lists_an_archive_with_one_get);
