@@ -107,7 +107,8 @@ struct dir_handle {
 	struct nodes *nodes;
 	struct node *node;
 	struct names_readdir batch;
-	bool loaded;           /* batch holds entries */
+	bool loaded;           /* batch holds entries … */
+	uint64_t loaded_ns;    /* … since then */
 	uint64_t batch_offset; /* the offset of the entry before batch.entries[0] */
 	struct checkpoint *checkpoints;
 	size_t checkpoint_count;
@@ -163,14 +164,22 @@ static void dir_drop_batch(struct dir_handle *d)
 	d->loaded = false;
 }
 
-static void dir_unref(struct dir_handle *d)
+/* Whoever begins anew, as by rewinddir(), is shown what there is now, under new numbers. */
+static void dir_rewind(struct dir_handle *d)
 {
-	if (atomic_fetch_sub(&d->refs, 1) != 1)
-		return;
 	dir_drop_batch(d);
 	for (size_t i = 0; i < d->checkpoint_count; i++)
 		free(d->checkpoints[i].after);
 	free(d->checkpoints);
+	d->checkpoints = NULL;
+	d->checkpoint_count = 0;
+}
+
+static void dir_unref(struct dir_handle *d)
+{
+	if (atomic_fetch_sub(&d->refs, 1) != 1)
+		return;
+	dir_rewind(d);
 	node_put(d->nodes, d->node);
 	free(d);
 }
@@ -215,6 +224,7 @@ static bool dir_add(struct dir_request *r, const struct names_entry *e, uint64_t
 	size_t room = r->size - r->used, need;
 	struct fuse_entry_param entry;
 	struct node *node;
+	uint64_t age;
 
 	if (!r->plus || e->attr.size_unknown) {
 		char *key = xasprintf("%s%s%s", r->dir->node->key, e->name, e->directory ? "/" : "");
@@ -235,7 +245,9 @@ static bool dir_add(struct dir_request *r, const struct names_entry *e, uint64_t
 	if (fuse_add_direntry_plus(r->parked.req, NULL, 0, e->name, NULL, 0) > room)
 		return false;
 	node = node_enter(nodes, r->dir->node, e);
-	bucket_fill_entry(fs, node, e->valid_ns, &entry);
+	/* A reader may take its time over a batch. */
+	age = clock_monotonic(fs->c.clock) - r->dir->loaded_ns;
+	bucket_fill_entry(fs, node, e->valid_ns - MIN(age, e->valid_ns), &entry);
 	r->used += fuse_add_direntry_plus(r->parked.req, r->data + r->used, room, e->name, &entry,
 	                                  (off_t)offset);
 	return true;
@@ -315,6 +327,7 @@ static void dir_take_load(struct dir_request *r)
 {
 	r->dir->batch = r->load;
 	r->dir->loaded = true;
+	r->dir->loaded_ns = clock_monotonic(r->parked.fs->c.clock);
 }
 
 /* Fills the reply from the batch, and loads the next as long as nothing is in the reply. */
@@ -388,6 +401,8 @@ static void dir_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file
 	r->parked.destroy = dir_request_free;
 	r->load.done = dir_loaded;
 	park(&r->parked, fs_of(req), req, true);
+	if (offset == 0)
+		dir_rewind(d);
 	dir_add_dots(r);
 	dir_go(r);
 }

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import textwrap
+import time
 
 import pytest
 from lib_bucket import Bucket
@@ -94,3 +95,29 @@ def test_m1_seekdir_finds_its_way_from_anywhere(mount):
         done = run([sys.executable, "-c", textwrap.dedent(SEEKING), here.path("d"),
                     json.dumps(numbers)], timeout=30)
     assert json.loads(done.stdout) == [9003, []]
+
+
+def test_m2_a_directory_that_is_rewound_shows_what_there_is_now(mount):
+    with Bucket({"d/a": b""}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=1s")
+        listing = os.open(here.path("d"), os.O_RDONLY | os.O_DIRECTORY)
+        assert os.listdir(listing) == ["a"]
+        bucket.objects["d/b"] = b""
+        time.sleep(1.2)
+        assert os.listdir(listing) == ["a", "b"]
+        os.close(listing)
+
+
+def test_m2_a_slow_reader_of_a_directory_is_not_told_old_sizes(mount):
+    """What a listing showed is believed for metadata_ttl, however late the reader comes to it."""
+    with Bucket({f"d/{i:04}": b"" for i in range(500)}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=2s")
+        with os.scandir(here.path("d")) as listing:
+            for _ in range(3):
+                os.stat(next(listing))  # who looks at one is told of the others as well
+            bucket.objects["d/0400"] = b"longer now"
+            time.sleep(2.2)
+            for entry in listing:
+                if entry.name == "0400":
+                    break
+        assert os.stat(here.path("d/0400")).st_size == len(b"longer now")
