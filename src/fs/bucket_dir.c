@@ -124,6 +124,7 @@ struct dir_request {
 	uint64_t offset;       /* reply with what comes after it */
 	char *data;
 	size_t used;
+	bool named;            /* there is more than "." and ".." in the reply */
 };
 
 /* Offsets 1 and 2 are "." and "..". */
@@ -209,7 +210,7 @@ static void dir_finish(struct dir_request *r, int result)
 {
 	unpark(&r->parked);
 	/* What is in the buffer is delivered; the error comes again with the next call. */
-	if (result < 0 && !r->used)
+	if (result < 0 && !r->named)
 		fuse_reply_err(r->parked.req, -result);
 	else
 		fuse_reply_buf(r->parked.req, r->data, r->used);
@@ -330,7 +331,7 @@ static void dir_take_load(struct dir_request *r)
 	r->dir->loaded_ns = clock_monotonic(r->parked.fs->c.clock);
 }
 
-/* Fills the reply from the batch, and loads the next as long as nothing is in the reply. */
+/* Fills the reply from the batch, and loads the next as long as no name is in the reply. */
 static void dir_go(struct dir_request *r)
 {
 	struct dir_handle *d = r->dir;
@@ -346,10 +347,13 @@ static void dir_go(struct dir_request *r)
 					return;
 				} else {
 					r->offset++;
+					r->named = true;
 				}
 		}
-		/* What is there goes out first: names appear before the listing is complete. */
-		if (r->used || (d->loaded && b->end && r->offset >= d->batch_offset + b->count)) {
+		/* What is there goes out first: names appear before the listing is complete. "." and
+		 * ".." wait for others: the kernel asks for attributes with the first reply, and
+		 * with more of them where it was of use. */
+		if (r->named || (d->loaded && b->end && r->offset >= d->batch_offset + b->count)) {
 			dir_finish(r, 0);
 			return;
 		}

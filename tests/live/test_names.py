@@ -121,3 +121,14 @@ def test_m2_a_slow_reader_of_a_directory_is_not_told_old_sizes(mount):
                 if entry.name == "0400":
                     break
         assert os.stat(here.path("d/0400")).st_size == len(b"longer now")
+
+
+def test_m2_attributes_come_with_the_names(mount):
+    """Whoever looks at each file of a directory asks for none by itself."""
+    with Bucket({f"d/{i:03}": b"" for i in range(150)}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign")
+        with os.scandir(here.path("d")) as listing:
+            before = here.stats()
+            assert sum(os.stat(entry).st_size == 0 for entry in listing) == 150
+        delta = here.stats() - before
+        assert delta.sum("pailfs_fuse_requests_total", op="lookup") <= 3  # of .pailfs/stats
