@@ -178,10 +178,15 @@ int http_index_parse_dav(const struct http_index *index, const char *body, size_
 
 /* ---- nginx's JSON ----
  *
+ * An index is read an entry at a time: a tree of all of it could be a hundred times its text.
+ *
  * nginx writes the bytes of file names as they are, and names need not be UTF-8. JSON must be,
- * so that one such name would cost all the others. Its structure is ASCII, though: an index
- * that is not UTF-8 is read as Latin-1, where each byte is a character, and the characters of
- * its names are bytes again. */
+ * so that one such name would cost all the others. Its structure is ASCII, though: an entry that
+ * is not UTF-8 is read as Latin-1, where each byte is a character, and the characters of its
+ * name are bytes again. */
+
+/* Of text: a name of 255 bytes takes at most 1,530. */
+#define JSON_ENTRY_MAX 8192
 
 static void add_latin1_as_utf8(struct buf *out, const char *s, size_t n)
 {
@@ -206,19 +211,30 @@ static void add_utf8_as_latin1(struct buf *out, const char *s, size_t n)
 	}
 }
 
-/* *latin1: names are characters that stand for bytes. NULL: no JSON. */
-static json_t *load_json(const char *body, size_t n, bool *latin1)
+/* Reads what s begins with; *length is how long that is. NULL: no JSON. */
+static json_t *load_json(const char *s, size_t n, size_t *length)
 {
-	json_t *root = json_loadb(body, n, JSON_ALLOW_NUL, NULL);
-	struct buf text = BUF_INIT;
+	json_error_t where;
+	json_t *value = json_loadb(s, n, JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, &where);
 
-	*latin1 = !root;
-	if (*latin1) {
-		add_latin1_as_utf8(&text, body, n);
-		root = json_loadb(text.data, text.length, JSON_ALLOW_NUL, NULL);
-		buf_release(&text);
-	}
-	return root;
+	*length = value ? (size_t)where.position : 0;
+	return value;
+}
+
+/* As load_json; the value's strings hold characters that stand for bytes. */
+static json_t *load_latin1(const char *s, size_t n, size_t *length)
+{
+	struct buf text = BUF_INIT;
+	size_t of_text;
+	json_t *value;
+
+	add_latin1_as_utf8(&text, s, n);
+	value = load_json(text.data, text.length, &of_text);
+	*length = 0;
+	for (size_t i = 0; i < of_text; i++)
+		*length += (text.data[i] & 0xc0) != 0x80; /* a character's first byte */
+	buf_release(&text);
+	return value;
 }
 
 static int add_json_entry(const struct http_index *index, const json_t *entry, bool latin1)
@@ -250,17 +266,52 @@ static int add_json_entry(const struct http_index *index, const json_t *entry, b
 	return r;
 }
 
+static void skip_blanks(const char **s, const char *end)
+{
+	while (*s < end && memchr(" \t\r\n", **s, 4))
+		(*s)++;
+}
+
+static bool take(const char **s, const char *end, char c)
+{
+	skip_blanks(s, end);
+	if (*s == end || **s != c)
+		return false;
+	(*s)++;
+	return true;
+}
+
+static int take_entry(const struct http_index *index, const char **s, const char *end)
+{
+	size_t n = MIN((size_t)(end - *s), JSON_ENTRY_MAX), length;
+	json_t *entry = load_json(*s, n, &length);
+	bool latin1 = !entry;
+	int r;
+
+	if (latin1)
+		entry = load_latin1(*s, n, &length);
+	r = entry ? add_json_entry(index, entry, latin1) : -EBADMSG;
+	json_decref(entry);
+	*s += length;
+	return r;
+}
+
 int http_index_parse_json(const struct http_index *index, const char *body, size_t n)
 {
-	bool latin1;
-	json_t *root = load_json(body, n, &latin1);
-	size_t count = json_array_size(root);
-	int r = json_is_array(root) ? 0 : -EBADMSG;
+	const char *s = body, *end = body + n;
+	int r = 0;
 
-	for (size_t i = 0; !r && i < count; i++)
-		r = add_json_entry(index, json_array_get(root, i), latin1);
-	json_decref(root);
-	return r;
+	if (!take(&s, end, '['))
+		return -EBADMSG;
+	if (!take(&s, end, ']')) {
+		do
+			r = take_entry(index, &s, end);
+		while (!r && take(&s, end, ','));
+		if (!r && !take(&s, end, ']'))
+			r = -EBADMSG;
+	}
+	skip_blanks(&s, end);
+	return r || s == end ? r : -EBADMSG;
 }
 
 /* ---- HTML ---- */

@@ -327,8 +327,33 @@ START_TEST(json_of_nginx)
 	ck_assert(!entry("d/f\xc3\xa9")->attr.size_unknown);
 	ck_assert_int_eq(entry("d/f\xc3\xa9")->attr.mtime_ns, 1706702400 * (int64_t)NS_PER_SECOND);
 	store_list_release(&listed);
-	ck_assert_int_eq(parse(http_index_parse_json, "[]"), 0);
+	ck_assert_int_eq(parse(http_index_parse_json, " [\r\n\t] \n"), 0);
 	store_list_release(&listed);
+}
+END_TEST
+
+/* A tree of [1,1,…] in a page of 16 MiB would be half a GiB, so none is built of so much. */
+START_TEST(json_with_much_in_an_entry)
+{
+	struct buf body = BUF_INIT;
+	size_t small = 0;
+
+	buf_adds(&body, "[");
+	for (int i = 0; i < 2; i++) {
+		buf_adds(&body, "{\"name\":\"x\",\"type\":\"file\",\"extra\":[0");
+		for (int k = 0; k < 3000 + 3000 * i; k++)
+			buf_adds(&body, ",1");
+		buf_adds(&body, i ? "]}]" : "]},");
+		small = small ? small : body.length;
+	}
+	ck_assert_int_eq(parse(http_index_parse_json, body.data), -EBADMSG);
+	store_list_release(&listed);
+	buf_truncate(&body, small - 1);
+	buf_addc(&body, ']');
+	ck_assert_int_eq(parse(http_index_parse_json, body.data), 0);
+	ck_assert_uint_eq(listed.entry_count, 1);
+	store_list_release(&listed);
+	buf_release(&body);
 }
 END_TEST
 
@@ -351,7 +376,10 @@ END_TEST
 
 START_TEST(json_that_is_no_index)
 {
-	static const char *const bad[] = {"", "{}", "[1]", "[{}]", "[{\"name\":1,\"type\":\"file\"}]", "[{\"name\":\"x\"",
+	static const char *const bad[] = {"", "{}", "[", "[,]", "[]]", "[1]", "[{}]",
+	                                  "[{\"name\":\"x\",\"type\":\"file\"},]",
+	                                  "[{\"name\":\"x\",\"type\":\"file\"}",
+	                                  "[{\"name\":\"\xff\",\"type\":\"file\"}{}]", "[{\"name\":1,\"type\":\"file\"}]", "[{\"name\":\"x\"",
 	                                  "[{\"name\":\"x\"}]", "\xff", "[{\"name\":\"\xff\"}]"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -619,6 +647,7 @@ int main(void)
 	tcase_add_test(tc, html_that_leads_elsewhere);
 	tcase_add_test(tc, html_without_an_end);
 	tcase_add_test(tc, json_of_nginx);
+	tcase_add_test(tc, json_with_much_in_an_entry);
 	tcase_add_test(tc, json_of_bytes);
 	tcase_add_test(tc, json_that_is_no_index);
 	tcase_add_test(tc, dav_multistatus);
