@@ -116,6 +116,7 @@ const char *dialect_request_find(const struct dialect_request *r, const char *na
 void dialect_answer_init(struct dialect_answer *a)
 {
 	memset(a, 0, sizeof(*a));
+	a->url = "";
 	a->content_length = DIALECT_UNKNOWN;
 	a->range_start = a->range_end = a->range_total = DIALECT_UNKNOWN;
 }

@@ -114,7 +114,7 @@ struct dialect_session {
  * http_store itself; header() adds what only the dialect knows. */
 struct dialect_answer {
 	int status;
-	const char *url;                    /* that answered, behind redirects; valid in parse_list */
+	const char *url;                    /* that answered, behind redirects; for classify(), parse_list() */
 	uint64_t content_length;            /* DIALECT_UNKNOWN: not told */
 	uint64_t range_start, range_end;    /* Content-Range, half-open; both UNKNOWN without one */
 	uint64_t range_total;               /* its total; UNKNOWN: '*' or none */

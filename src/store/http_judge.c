@@ -132,6 +132,9 @@ static enum http_next judge_refusal(struct http_op *h, int *result)
 			return HTTP_DONE;
 		return fail(result, h->kind == HTTP_OP_GET ? -ESTALE : -EIO);
 	case DIALECT_AGAIN:
+		/* What is asked differently may be led elsewhere, or nowhere. */
+		buf_reset(&h->redirect);
+		h->redirects = 0;
 		return h->again++ < AGAIN_MAX ? HTTP_AT_ONCE : fail(result, -EIO);
 	case DIALECT_UNSUPPORTED:
 		return fail(result, -EOPNOTSUPP);
@@ -207,7 +210,6 @@ static enum http_next judge_list(struct http_op *h, int *result)
 	}
 	if (h->net.error)
 		return judge_network(h, result);
-	h->answer.url = h->request.url.data;
 	r = h->hs->dialect->parse_list(h->hs->source.config, &h->call, &h->answer, h->body.data,
 	                               h->body.length, &h->page);
 	if (r == -ESTALE) {
@@ -244,6 +246,7 @@ static enum http_next judge_answer(struct http_op *h, int *result)
 	int status = h->net.status;
 
 	h->answer.status = status;
+	h->answer.url = h->request.url.data;
 	if (!status)
 		return judge_network(h, result);
 	if (!http_is_success(status))

@@ -167,10 +167,12 @@ enum dialect_verdict s3_classify(const void *config, const struct dialect_call *
 		return DIALECT_FATAL;
 	if (verdict == DIALECT_NOT_FOUND && call->op == DIALECT_LIST)
 		return DIALECT_NO_BUCKET;
-	if (verdict == DIALECT_DENIED && call->op == DIALECT_GET && call->version &&
-	    call->version->version[0] && !strcmp(a->code, "AccessDenied") &&
-	    !atomic_exchange(&c->memory->no_versions, true))
+	/* Others may have learnt it while this request was under way. */
+	if (verdict == DIALECT_DENIED && call->op == DIALECT_GET && !strcmp(a->code, "AccessDenied") &&
+	    strstr(a->url, "?versionId=")) {
+		atomic_store(&c->memory->no_versions, true);
 		return DIALECT_AGAIN;
+	}
 	return verdict;
 }
 

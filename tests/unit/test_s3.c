@@ -604,27 +604,32 @@ START_TEST(errors_are_classified)
 }
 END_TEST
 
-/* Credentials that may read objects but no versions are learnt once. */
+/* Credentials that may read objects but no versions are learnt once, by all that are refused. */
 START_TEST(versions_are_given_up_when_denied)
 {
 	struct store_attr version = {.etag = "\"e\"", .version = "v"};
 	struct dialect_call call = {.op = DIALECT_GET, .key = "k", .length = 1, .version = &version};
-	struct dialect_request r;
+	struct dialect_request before, r;
 	struct dialect_answer a;
 
 	configured("s3://data", "http://h");
+	build(&call, &before);
 	dialect_answer_init(&a);
 	a.status = 403;
-	ck_assert_int_eq(dialect_s3.classify(source.config, &call, &a, ERROR("AccessDenied"),
-	                                     strlen(ERROR("AccessDenied"))),
-	                 DIALECT_AGAIN);
+	a.url = before.url.data;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(dialect_s3.classify(source.config, &call, &a, ERROR("AccessDenied"),
+		                                     strlen(ERROR("AccessDenied"))),
+		                 DIALECT_AGAIN);
 	build(&call, &r);
 	ck_assert_str_eq(r.url.data, "http://h/data/k");
 	ck_assert_str_eq(dialect_request_find(&r, "if-match"), "\"e\"");
-	dialect_request_release(&r);
+	a.url = r.url.data;
 	ck_assert_int_eq(dialect_s3.classify(source.config, &call, &a, ERROR("AccessDenied"),
 	                                     strlen(ERROR("AccessDenied"))),
 	                 DIALECT_DENIED);
+	dialect_request_release(&before);
+	dialect_request_release(&r);
 	forget();
 }
 END_TEST
