@@ -124,21 +124,6 @@ static void learn(const void *config, enum way way)
 	atomic_store_explicit(&((struct folder_config *)config)->way, way, memory_order_relaxed);
 }
 
-/* The folder that answered, which is not always the one that was asked: what references in its
- * index are relative to. */
-static void add_folder_url(struct buf *out, const char *answered)
-{
-	const char *slash;
-	struct url u;
-
-	if (url_split(answered, &u))
-		return;
-	slash = memrchr(u.path.s, '/', u.path.n);
-	url_add_origin(out, &u);
-	buf_add(out, u.path.s, slash ? (size_t)(slash - u.path.s) : 0);
-	buf_addc(out, '/');
-}
-
 static int folder_parse_list(const void *config, const struct dialect_call *call,
                              const struct dialect_answer *a, const char *body, size_t n,
                              struct list_page *page)
@@ -149,7 +134,9 @@ static int folder_parse_list(const void *config, const struct dialect_call *call
 	struct http_index index = {.directory = directory, .prefix = call->prefix, .page = page};
 	int r;
 
-	add_folder_url(&url, a->url);
+	/* References are relative to the folder that answered, which is not always the one that was
+	 * asked. */
+	url_resolve(a->url, ".", &url);
 	index.url = url.data;
 	if (a->status == 207) {
 		r = http_index_parse_dav(&index, body, n);

@@ -472,7 +472,7 @@ static struct stats *stats;
 static struct store *store;
 static char *source;
 
-static void setup(void)
+static void setup_at(const char *path)
 {
 	struct net_config nc = {.connections = 4, .loops = 1, .connect_timeout_ms = 2000,
 	                        .stall_timeout_ms = 2000, .clock = &clock_system};
@@ -486,10 +486,15 @@ static void setup(void)
 	server = http_server_start();
 	ck_assert_int_eq(net_create(&nc, &net), 0);
 	config.net = net;
-	config.source = source = xasprintf("http://127.0.0.1:%d/a%%20b/", server->port);
+	config.source = source = xasprintf("http://127.0.0.1:%d%s", server->port, path);
 	ck_assert_msg(!store_create(&config, &store, &error), "%s", error.data);
 	ck_assert_uint_eq(store_capabilities(store), STORE_LIST | STORE_READ_ONLY);
 	ck_assert_str_eq(store_root(store), "");
+}
+
+static void setup(void)
+{
+	setup_at("/a%20b/");
 }
 
 static void teardown(void)
@@ -578,6 +583,20 @@ START_TEST(folders_that_moved)
 }
 END_TEST
 
+START_TEST(folders_by_a_roundabout_path)
+{
+	static const struct http_step steps[] = {{NO_METHOD}, {HTML("<a href=\"/b/f\">f</a>", "20")}};
+
+	setup_at("/a/../b/");
+	http_server_script(server, steps, 2);
+	ck_assert_int_eq(list(store, ""), 0);
+	ck_assert_uint_eq(listed.entry_count, 1);
+	ck_assert_str_eq(listed.entries[0].key, "f");
+	store_list_release(&listed);
+	teardown();
+}
+END_TEST
+
 START_TEST(files_in_folders)
 {
 	static const struct http_step steps[] = {
@@ -655,6 +674,7 @@ int main(void)
 	tcase_add_test(tc, folders_of_plain_servers);
 	tcase_add_test(tc, folders_of_dav_servers);
 	tcase_add_loop_test(tc, folders_that_moved, 0, 2);
+	tcase_add_test(tc, folders_by_a_roundabout_path);
 	tcase_add_test(tc, files_in_folders);
 	tcase_add_test(tc, a_redirect_to_a_slash_is_a_folder);
 	tcase_add_test(tc, folders_that_are_no_folders);
