@@ -110,12 +110,13 @@ struct dialect_session {
 
 /* What the headers of an answer and, after classify(), an error body said. Zeroed with
  * dialect_answer_init before each attempt. The headers of plain HTTP (content-length,
- * content-range, content-type, etag, last-modified, date, location, retry-after) are read by
- * http_store itself; header() adds what only the dialect knows. */
+ * transfer-encoding, content-range, content-type, etag, last-modified, date, location,
+ * retry-after) are read by http_store itself; header() adds what only the dialect knows. */
 struct dialect_answer {
 	int status;
 	const char *url;                    /* that answered, behind redirects; for classify(), parse_list() */
 	uint64_t content_length;            /* DIALECT_UNKNOWN: not told */
+	bool encoded;                       /* there is a Transfer-Encoding */
 	uint64_t range_start, range_end;    /* Content-Range, half-open; both UNKNOWN without one */
 	uint64_t range_total;               /* its total; UNKNOWN: '*' or none */
 	bool has_range;                     /* a well-formed Content-Range was there */

@@ -82,8 +82,12 @@ void answer_header(struct dialect_answer *a, const char *name, const char *value
 	uint64_t number;
 
 	if (!strcmp(name, "content-length")) {
-		if (!dialect_parse_number(value, n, &number))
+		if (!a->encoded && !dialect_parse_number(value, n, &number))
 			a->content_length = number;
+	} else if (!strcmp(name, "transfer-encoding")) {
+		/* The body's end is told by other means, whatever Content-Length says (RFC 9112). */
+		a->encoded = true;
+		a->content_length = DIALECT_UNKNOWN;
 	} else if (!strcmp(name, "content-range")) {
 		a->has_range = !answer_parse_content_range(value, n, &a->range_start, &a->range_end,
 		                                           &a->range_total);

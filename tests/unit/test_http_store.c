@@ -77,6 +77,10 @@ static const struct fault faults[] = {
 	 {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/20\r\nTransfer-Encoding: chunked\r\n\r\n"
 	   "2\r\n45\r\n8\r\n6789abcd\r\n1\r\ne\r\n0\r\n\r\n"}, {HEAD_206("6-13/20", "8") "6789abcd"}},
 	 0, 2},
+	{"a chunked body with a length that is not its own",
+	 {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/20\r\nContent-Length: 10\r\n"
+	   "Transfer-Encoding: chunked\r\n\r\n2\r\n45\r\n8\r\n6789abcd\r\n1\r\ne\r\n0\r\n\r\n"},
+	  {HEAD_206("6-13/20", "8") "6789abcd"}}, 0, 2, "Range: bytes=6-13\r\n"},
 	{"a chunked body that ends before its end is told",
 	 {{"HTTP/1.1 206 P\r\nContent-Range: bytes 4-13/20\r\nTransfer-Encoding: chunked\r\n\r\n"
 	   "2\r\n45\r\n8\r\n6789abcd\r\n", .close = true}, {HEAD_206("6-13/20", "8") "6789abcd"}},
