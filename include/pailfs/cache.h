@@ -15,7 +15,7 @@
  * Memory is given up in this order: idle buffers; segments of which as much was read as they
  * hold (the kernel has those pages), longest unused first; and for demand only, segments that
  * are still to be read. Speculation pushes those out only when nobody has come for them while
- * half the budget was given to others, and leaves demand a share.
+ * half the budget was given to others, leaves demand a share, and gets nothing while demand waits.
  *
  * One lock covers it all: what happens under it is a search among a few segments, and a lock
  * a shard would only make the budget harder to hold. No callback runs under it. Any thread

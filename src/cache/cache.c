@@ -270,6 +270,8 @@ static bool reserve(struct cache *c, uint64_t n, enum cache_lane lane)
 		uint64_t share = SPECULATION_SHARE(c->memory);
 		uint64_t ahead = c->filling[CACHE_SPECULATION] + c->fresh_bytes + n;
 
+		if (!list_empty(&c->memory_waiters))
+			return false;
 		if (ahead > share)
 			evict_stale(c, ahead - share);
 		if (c->filling[CACHE_SPECULATION] + c->fresh_bytes + n > share ||

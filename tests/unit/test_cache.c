@@ -264,6 +264,21 @@ START_TEST(speculation_leaves_demand_a_share)
 }
 END_TEST
 
+START_TEST(speculation_gets_nothing_while_demand_waits)
+{
+	struct reading pinned, waiting;
+
+	bring(pages(0, 40), CACHE_DEMAND);
+	ck_assert_int_eq(reading_wait(&pinned, pages(0, 40)), 1);
+	cache_waiter_init(&waiting.waiter, on_wake, &waiting.pin);
+	ck_assert_int_eq(cache_wait_memory(object, &waiting.waiter, pages(100, 132), 1u << 20), 0);
+	ck_assert_int_eq(claim_fails(pages(200, 204), CACHE_SPECULATION), -ENOBUFS);
+	ck_assert(cache_unwait(cache, &waiting.waiter));
+	bring(pages(200, 204), CACHE_SPECULATION);
+	cache_unpin(object, &pinned.pin);
+}
+END_TEST
+
 START_TEST(what_was_read_goes_first)
 {
 	bring(pages(0, 20), CACHE_DEMAND);
@@ -315,7 +330,7 @@ START_TEST(a_pin_holds_and_memory_waiters_come_in_order)
 	cache_waiter_init(&second.waiter, on_wake, &second.pin);
 	first.woken = second.woken = 0;
 	ck_assert_int_eq(cache_wait_memory(object, &first.waiter, pages(100, 110), 1u << 20), 0);
-	/* There is room for this one, but not while the other waits before it: both stay. */
+	/* Nor is there for this one: both stay. */
 	ck_assert_int_eq(cache_wait_memory(object, &second.waiter, pages(0, 70), 1u << 20), 0);
 	ck_assert_int_eq(first.woken + second.woken, 0);
 	cache_unpin(object, &pinned.pin);
@@ -490,6 +505,7 @@ int main(void)
 	tcase_add_test(cases, the_end_of_a_value_is_no_page);
 	tcase_add_test(cases, a_withdrawn_waiter_does_not_wake);
 	tcase_add_test(cases, speculation_leaves_demand_a_share);
+	tcase_add_test(cases, speculation_gets_nothing_while_demand_waits);
 	tcase_add_test(cases, what_was_read_goes_first);
 	tcase_add_test(cases, read_means_all_of_it);
 	tcase_add_test(cases, stale_leftovers_make_way_for_speculation);
