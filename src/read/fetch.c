@@ -20,8 +20,9 @@
 #include "reader_impl.h"
 
 #define FAILURE_NS NS_PER_SECOND
-/* The share of the GETs in flight that may be speculation: demand always finds a free one. */
-#define SPECULATIVE_GETS(n) ((n) - (n) / 4)
+/* How many of the GETs in flight may be speculation: demand finds a free one, but where there is
+ * just one for both. */
+#define SPECULATIVE_GETS(n) MAX((n) - MAX((n) / 4, 1), 1)
 
 /* The kernel's own default. */
 #define KERNEL_AHEAD (128ull << 10)

@@ -170,11 +170,9 @@ static int reader_go(struct reader_request *q, bool queued)
 		if (!queued && fetch_queue(q))
 			return 0;
 		result = fetch_demand(r, q->demand);
-		if (result == 0)
-			continue;
-		if (result != -ENOBUFS)
+		if (result != 0 && result != -ENOBUFS)
 			break;
-		if (range_length(q->demand) > range_length(page_range(q))) {
+		if (result == 0 || range_length(q->demand) > range_length(page_range(q))) {
 			q->demand = page_range(q);
 			continue;
 		}
@@ -272,8 +270,10 @@ int reader_read(struct reader *r, struct reader_request *q, uint64_t offset, siz
 	pthread_mutex_lock(&r->lock);
 	read.stalled = cache_look(r->cached, q->range, &read.missing) != CACHE_PRESENT;
 	stream = make_plan(r, &read, &plan);
-	q->demand = plan.demand;
 	claim_plan(r, &read, &plan, stream, &batch);
+	/* What was planned is asked for once: of many GETs that fail as they are started, only the
+	 * last failures are remembered, and the others would be asked for again and again. */
+	q->demand = list_empty(&batch) ? plan.demand : page_range(q);
 	if (read.stalled)
 		fetch_promote(r, q->range);
 	pthread_mutex_unlock(&r->lock);

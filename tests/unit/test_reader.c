@@ -31,6 +31,7 @@ struct manner {
 	unsigned delay_us;      /* up to so much before each piece */
 	unsigned piece;         /* bytes a progress; 0: all at once */
 	unsigned fail_percent;  /* of the GETs, after a part of their bytes */
+	bool barren;            /* what fails brings no byte */
 	unsigned inside_percent; /* of the GETs end inside their start, well or not */
 };
 
@@ -76,7 +77,8 @@ static int bring(struct slow_store *s, struct slow_op *op)
 {
 	struct store_get *get = op->get;
 	bool fails = (unsigned)rand_r(&op->seed) % 100 < s->manner.fail_percent;
-	size_t end = fails ? (size_t)rand_r(&op->seed) % get->length : get->length;
+	size_t part = s->manner.barren ? 0 : (size_t)rand_r(&op->seed) % get->length;
+	size_t end = fails ? part : get->length;
 	size_t piece = s->manner.piece ? s->manner.piece : get->length;
 
 	while (get->filled < end && !atomic_load(&op->cancelled)) {
@@ -201,6 +203,15 @@ static struct cache *cache;
 static struct read_engine *engine;
 static struct store_object *object;
 static struct reader *reader;
+
+static bool is_started(uint64_t offset)
+{
+	scoped_lock(&store->lock);
+	for (size_t i = 0; i < store->gets; i++)
+		if (store->log[i].start == offset)
+			return true;
+	return false;
+}
 
 static void begin(uint64_t size, uint64_t memory, unsigned max_gets, struct manner manner,
                   const struct policy *policy, struct policy_limits limits)
@@ -486,6 +497,39 @@ START_TEST(a_failure_is_remembered_a_moment)
 }
 END_TEST
 
+/* A store that starts nothing, as one without descriptors, is asked once for all that was planned
+ * and once for what was read. */
+START_TEST(what_cannot_be_started_is_not_tried_for_ever)
+{
+	struct policy_limits limits = {.max_part = 16 * PAGE, .range_buffer = MIB};
+
+	begin(1000 * PAGE, 4 * MIB, 64, (struct manner){.fail_percent = 100, .barren = true,
+	                                                .inside_percent = 100}, &policy_ranged, limits);
+	ck_assert_int_eq(read_range(0, PAGE), -EIO);
+	ck_assert_uint_le(store->gets, 16 + 1);
+	end();
+}
+END_TEST
+
+/* However few GETs there are: one is left for a read that nobody foresaw. */
+START_TEST(speculation_leaves_demand_a_get)
+{
+	struct policy_limits limits = {.max_part = MIB, .max_window = 8 * MIB};
+	static const unsigned most[] = {2, 3, 8};
+	struct reading r[2];
+
+	begin(64 * MIB, 64 * MIB, most[_i], (struct manner){0}, &policy_sequential, limits);
+	slow_hold(store, true);
+	ck_assert_int_eq(start_read(&r[0], 0, PAGE), 0);
+	ck_assert_int_eq(start_read(&r[1], 40 * MIB, PAGE), 0);
+	ck_assert(is_started(40 * MIB));
+	slow_hold(store, false);
+	ck_assert_int_eq(end_read(&r[0], 0), 0);
+	ck_assert_int_eq(end_read(&r[1], 0), 0);
+	end();
+}
+END_TEST
+
 /* What its owner let go of ends at once, for those who still read it. */
 START_TEST(a_closed_reader_cancels_and_refuses)
 {
@@ -620,6 +664,8 @@ int main(void)
 	tcase_add_test(cases, an_interrupt_ends_a_read_wherever_it_waits);
 	tcase_add_test(cases, an_interrupt_may_come_at_any_time);
 	tcase_add_test(cases, a_failure_is_remembered_a_moment);
+	tcase_add_test(cases, what_cannot_be_started_is_not_tried_for_ever);
+	tcase_add_loop_test(cases, speculation_leaves_demand_a_get, 0, 3);
 	tcase_add_test(cases, a_closed_reader_cancels_and_refuses);
 	tcase_add_test(cases, says_what_was_seen_and_chosen);
 	tcase_set_timeout(cases, 30);
