@@ -1,9 +1,5 @@
 /* store.h - where objects live: what every store can do, and what some can.
  *
- * Names and objects are two things. A *key* names; a `struct store_object` is what was found
- * under it at one time (S3: key and version; dir: a descriptor), counted, and stays what its
- * holder opened when the name is unlinked, renamed or replaced.
- *
  * Two families of operations hang on a store:
  *
  *   buckets      names are keys in one flat space; asked over a network, asynchronously:
@@ -12,7 +8,11 @@
  *                struct store_tree (store_tree.h). They can write a byte range inside a
  *                value: capability STORE_SET_RANGE.
  *
- * get_range is common to both. The file system asks by capability, never by name.
+ * The file system asks by capability, never by name.
+ *
+ * In a bucket names and objects are two things. A *key* names; a `struct store_object` is the
+ * version that was found under it at one time, counted, and stays what its holder opened when
+ * the key is deleted or replaced.
  *
  * Asynchronous operations are intrusive: the caller embeds and fills one, and starts it. The
  * start returns
@@ -53,11 +53,10 @@ struct oplog;
 
 enum store_capability {
 	STORE_SET_RANGE = 1 << 0,  /* local-backed: has a tree, byte ranges are written in place */
-	STORE_LIST = 1 << 1,       /* keys can be listed; without it there is one object (root_key) */
+	STORE_LIST = 1 << 1,       /* keys can be listed; without it there is one object (store_root) */
 	STORE_READ_ONLY = 1 << 2,  /* no operation writes */
-	STORE_DESCRIPTOR = 1 << 3, /* objects are local files: store_object_fd works */
-	STORE_ORDERED_LIST = 1 << 4, /* list pages come in the byte order of keys and can start anywhere */
-	STORE_FLAT_LIST = 1 << 5,  /* list without a delimiter works */
+	STORE_ORDERED_LIST = 1 << 3, /* list pages come in the byte order of keys and can start anywhere */
+	STORE_FLAT_LIST = 1 << 4,  /* list without a delimiter works */
 };
 
 /* What is known of a value without reading it. */
@@ -80,7 +79,7 @@ struct store_object {
 	atomic_uint refs;
 	uint64_t id;            /* unique in this process: the cache's key */
 	char *key;              /* never NULL; bytes as in the bucket, no leading '/' */
-	struct store_attr attr; /* what this version is; never changes, local-backed stores aside */
+	struct store_attr attr; /* what this version is; never changes */
 	_Atomic(char *) version; /* its ID, when attr has none and an answer has told it since */
 	atomic_bool superseded;  /* no longer under its key, but read on by its ID */
 };
@@ -134,9 +133,6 @@ const char *store_identity(const struct store *s);
 const char *store_root(const struct store *s);
 /* NULL unless STORE_SET_RANGE. */
 struct store_tree *store_tree(struct store *s);
-/* The local file behind an object, borrowed while the object is held; -EOPNOTSUPP without
- * STORE_DESCRIPTOR. */
-int store_object_fd(struct store_object *o);
 
 /* ---- asynchronous operations ---- */
 

@@ -417,8 +417,8 @@ int chaos_store_create(const char *spec, struct store *inner, const struct store
 		free(cs);
 		return r;
 	}
-	store_init(&cs->store, &chaos_ops, inner->name, inner->capabilities & ~(unsigned)STORE_DESCRIPTOR,
-	           inner->identity, inner->root, config);
+	store_init(&cs->store, &chaos_ops, inner->name, inner->capabilities, inner->identity, inner->root,
+	           config);
 	cs->inner = inner;
 	list_init(&cs->queue);
 	pthread_mutex_init(&cs->lock, NULL);

@@ -254,11 +254,6 @@ bool store_object_is_superseded(const struct store_object *o)
 	return atomic_load_explicit(&o->superseded, memory_order_relaxed);
 }
 
-int store_object_fd(struct store_object *o)
-{
-	return o->store->ops->object_fd ? o->store->ops->object_fd(o) : -EOPNOTSUPP;
-}
-
 /* ---- operations ---- */
 
 static void op_begin(struct store *s, struct store_op *op)
@@ -317,8 +312,7 @@ int store_get_range(struct store *s, struct store_get *op)
 	op->filled = 0;
 	if (op->offset + op->length < op->offset)
 		return -EINVAL;
-	if (!(s->capabilities & STORE_SET_RANGE) && !attr->size_unknown &&
-	    op->offset + op->length > attr->size)
+	if (!attr->size_unknown && op->offset + op->length > attr->size)
 		return -EINVAL;
 	if (!op->length)
 		return 1;

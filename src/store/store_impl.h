@@ -9,7 +9,7 @@
 
 #include "pailfs/store.h"
 
-/* Everything that is NULL is answered with -EOPNOTSUPP; open, release, fd, cancel and promote
+/* Everything that is NULL is answered with -EOPNOTSUPP; open, release, cancel and promote
  * have defaults that suit a store without anything of its own behind an object. */
 struct store_ops {
 	void (*destroy)(struct store *s);
@@ -29,7 +29,6 @@ struct store_ops {
 	/* The last reference has gone: frees what is the implementation's and, with
 	 * store_object_fini, the object. */
 	void (*object_release)(struct store_object *o);
-	int (*object_fd)(struct store_object *o);
 };
 
 struct store {
