@@ -30,7 +30,9 @@ static void lookup_reply(struct fs *fs, fuse_req_t req, struct node *parent, str
 	struct fuse_entry_param entry;
 	struct node *node;
 
-	if (result == -ENOENT && q->entry.valid_ns) {
+	/* What the kernel keeps of absent names it forgets with their directory, as a refresh has
+	 * it do; but never with the root. So it asks for those again, which costs no request. */
+	if (result == -ENOENT && q->entry.valid_ns && parent != nodes->root) {
 		entry = (struct fuse_entry_param){
 		        .entry_timeout = (double)q->entry.valid_ns / (double)NS_PER_SECOND};
 		fuse_reply_entry(req, &entry); /* inode 0: the kernel keeps that there is none */

@@ -14,6 +14,7 @@ import textwrap
 import time
 
 import pytest
+from lib_bucket import Bucket
 from lib_local import Local, in_children
 from lib_mount import environment
 from lib_proc import PAILCTL, PAILFS, mounted, processes_with, run, wait_until
@@ -128,6 +129,18 @@ def test_refresh_shows_what_others_changed(mount, ceph):
     pailctl("refresh", here.path("dir"))
     assert sorted(os.listdir(here.path("dir"))) == ["a", "b"]
     assert here.path("dir", "b").read_bytes() == b"22"
+
+
+@pytest.mark.parametrize("directory", ["", "dir", "dir/sub"])
+def test_m4_refresh_shows_what_was_not_there(mount, directory):
+    with Bucket({"dir/sub/a": b""}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=1h", "negative_ttl=1h")
+        path = here.path(directory, "new")
+        assert not path.exists()
+        bucket.objects[os.path.join(directory, "new")] = b"1"
+        assert not path.exists()
+        pailctl("refresh", here.path(directory))
+        assert path.read_bytes() == b"1"
 
 
 ASKING = """
