@@ -121,12 +121,14 @@ static void bucket_statfs(fuse_req_t req, fuse_ino_t ino)
 static void bucket_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi)
 {
 	struct node *node = node_get(nodes_of(fs_of(req)), ino);
-	off_t size = node ? (off_t)node->attr.size : 0;
+	struct stat st = {0};
 
-	if (offset < 0 || offset >= size)
+	if (node)
+		node_stat(fs_of(req), node, &st);
+	if (offset < 0 || offset >= st.st_size)
 		fuse_reply_err(req, ENXIO);
 	else
-		fuse_reply_lseek(req, whence == SEEK_DATA ? offset : size);
+		fuse_reply_lseek(req, whence == SEEK_DATA ? offset : st.st_size);
 }
 
 /* ---- what pailctl asks ---- */
@@ -204,8 +206,11 @@ static void set_policy(struct fs *fs, struct node *node, struct ctl_message *m)
 {
 	static const char unknown[] = "the policies are sequential, ranged and auto";
 	char *name = xstrndup(m->data, m->length);
-	const struct policy *policy = *name ? policy_by_name(name) : bucket_policy(fs, node);
+	const struct policy *policy;
 
+	pthread_mutex_lock(&nodes_of(fs)->lock);
+	policy = *name ? policy_by_name(name) : bucket_policy(fs, node);
+	pthread_mutex_unlock(&nodes_of(fs)->lock);
 	if (!policy) {
 		ctl_answer(m, -EINVAL, unknown, strlen(unknown));
 	} else {

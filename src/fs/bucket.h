@@ -19,7 +19,7 @@ void bucket_fill_entry(struct fs *fs, const struct node *node, uint64_t valid_ns
 void bucket_forget_name(struct fs *fs, const struct node *node);
 
 /* The policy that a file is read with: its own, else the first rule that matches its path,
- * else read_policy=. */
+ * else read_policy=. Under nodes.lock. */
 const struct policy *bucket_policy(const struct fs *fs, const struct node *node);
 void bucket_set_policy(struct fs *fs, struct node *node, const struct policy *policy);
 

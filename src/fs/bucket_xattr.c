@@ -8,7 +8,7 @@
 
 #define PREFIX "user.pailfs."
 
-/* Adds the value; false where the node has none. */
+/* Adds the value; false where the node has none. Under nodes.lock. */
 typedef bool format_fn(struct fs *fs, struct node *node, struct buf *out);
 
 static bool add_nonempty(struct buf *out, const char *s)
@@ -61,34 +61,34 @@ static bool format_policy(struct fs *fs, struct node *node, struct buf *out)
 }
 
 /* What the reader says or, of a file that is not open, what its last one said. */
-static void add_words(struct fs *fs, struct node *node, void (*ask)(struct reader *, struct buf *),
-                      char *const *last, struct buf *out)
+static void add_words(const struct node *node, void (*ask)(struct reader *, struct buf *), const char *last,
+                      struct buf *out)
 {
-	scoped_lock(&nodes_of(fs)->lock);
 	if (node->reader)
 		ask(node->reader, out);
-	else if (*last)
-		buf_adds(out, *last);
-}
-
-void bucket_why(struct fs *fs, struct node *node, struct buf *out)
-{
-	add_words(fs, node, reader_why, &node->why, out);
-	if (!out->length)
-		buf_adds(out, "nothing was read yet");
+	else if (last)
+		buf_adds(out, last);
 }
 
 static bool format_why(struct fs *fs, struct node *node, struct buf *out)
 {
 	if (node->directory)
 		return false;
-	bucket_why(fs, node, out);
+	add_words(node, reader_why, node->why, out);
+	if (!out->length)
+		buf_adds(out, "nothing was read yet");
 	return true;
+}
+
+void bucket_why(struct fs *fs, struct node *node, struct buf *out)
+{
+	scoped_lock(&nodes_of(fs)->lock);
+	format_why(fs, node, out);
 }
 
 static bool format_error(struct fs *fs, struct node *node, struct buf *out)
 {
-	add_words(fs, node, reader_error, &node->error, out);
+	add_words(node, reader_error, node->error, out);
 	return out->length > 0;
 }
 
@@ -124,11 +124,13 @@ void bucket_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t si
 	struct buf value = BUF_INIT;
 	int err = ENODATA;
 
+	pthread_mutex_lock(&nodes_of(fs)->lock);
 	for (size_t i = 0; node && i < ARRAY_SIZE(attributes); i++)
 		if (!strncmp(name, PREFIX, strlen(PREFIX)) &&
 		    !strcmp(name + strlen(PREFIX), attributes[i].name) &&
 		    attributes[i].format(fs, node, &value))
 			err = 0;
+	pthread_mutex_unlock(&nodes_of(fs)->lock);
 	if (err)
 		fuse_reply_err(req, err);
 	else
@@ -142,6 +144,7 @@ void bucket_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct node *node = node_get(nodes_of(fs), ino);
 	struct buf names = BUF_INIT, value = BUF_INIT;
 
+	pthread_mutex_lock(&nodes_of(fs)->lock);
 	for (size_t i = 0; node && i < ARRAY_SIZE(attributes); i++) {
 		buf_reset(&value);
 		if (attributes[i].format(fs, node, &value)) {
@@ -149,6 +152,7 @@ void bucket_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 			buf_addc(&names, '\0');
 		}
 	}
+	pthread_mutex_unlock(&nodes_of(fs)->lock);
 	reply(req, &names, size);
 	buf_release(&names);
 	buf_release(&value);

@@ -157,6 +157,9 @@ const char *node_name(const struct node *node, size_t *length)
 
 void node_stat(const struct fs *fs, const struct node *node, struct stat *st)
 {
+	struct nodes *n = fs->state;
+
+	scoped_lock(&n->lock);
 	stat_defaults(fs, st, node->directory, node->directory ? 0 : node->attr.size, node->attr.mtime_ns);
 	st->st_ino = node->ino;
 }

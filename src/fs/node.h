@@ -15,9 +15,9 @@ struct node {
 	char *key;                 /* constant; a directory's ends in '/', the root's is the store's */
 	bool directory;            /* constant */
 	uint64_t ino;              /* constant; a hash of the key (M5) */
-	struct store_attr attr;    /* constant once settled */
 
 	/* Under nodes.lock. */
+	struct store_attr attr;    /* constant once settled */
 	uint64_t lookups;          /* the kernel's references */
 	unsigned opens;            /* open handles */
 	unsigned users;            /* requests that work with it now */
@@ -62,6 +62,7 @@ bool node_same_version(const struct store_attr *a, const struct store_attr *b);
 
 /* The inode number of a key: the same on every mount (M5). */
 uint64_t node_ino(const char *key);
+/* Takes nodes.lock. */
 void node_stat(const struct fs *fs, const struct node *node, struct stat *st);
 
 #endif
