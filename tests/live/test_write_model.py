@@ -94,6 +94,8 @@ class Value:
             self.model = bytearray(data)
         elif what == "fsync":
             os.fsync(self.fds[0])
+            # What is read next comes from the store.
+            os.posix_fadvise(self.fds[0], offset, length, os.POSIX_FADV_DONTNEED)
 
     def holds(self):
         size = len(self.model)
