@@ -411,6 +411,32 @@ START_TEST(extended_attributes)
 }
 END_TEST
 
+START_TEST(handles_say_what_they_can_do)
+{
+	static const int modes[] = {O_RDONLY, O_WRONLY, O_RDWR};
+	struct tree_handle *h;
+	struct stat st;
+	char byte;
+
+	fixture_open(&f, _i);
+	ck_assert_int_eq(tree_create(f.root, "a", O_RDWR, 0600, NULL, &h, &st), 0);
+	ck_assert(h->readable && h->writable && !h->strict);
+	ck_assert_int_eq(tree_write(h, "x", 1, 0), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct tree_handle *other;
+
+		ck_assert_int_eq(tree_open(h->object, modes[i], &other), 0);
+		ck_assert(other->writable == (modes[i] != O_RDONLY));
+		ck_assert(other->readable || modes[i] == O_WRONLY);
+		if (other->readable)
+			ck_assert_int_eq(tree_read(other, &byte, 1, 0), 1);
+		tree_close(other);
+	}
+	tree_close(h);
+	fixture_close(&f);
+}
+END_TEST
+
 START_TEST(holes)
 {
 	enum { SIZE = 1 << 20 };
@@ -605,6 +631,7 @@ int main(void)
 	tcase_add_loop_test(tc, links_are_not_followed, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, nodes_of_every_type, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, extended_attributes, 0, FIXTURE_STORES);
+	tcase_add_loop_test(tc, handles_say_what_they_can_do, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, holes, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, copies_ranges, 0, FIXTURE_STORES);
 	tcase_add_loop_test(tc, directories_in_pieces, 0, FIXTURE_STORES);
