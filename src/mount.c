@@ -9,7 +9,7 @@
  *
  * Threads start with the first of these, so the signals are settled before: all threads have
  * those that end a mount blocked. This one takes them while it waits for the store, when there
- * is nothing to clean up, and in fs_serve(), which unmounts. */
+ * is nothing to clean up; a thread of fs_serve() does while it serves, and unmounts. */
 #include "pailfs/mount.h"
 
 #include <errno.h>

@@ -5,6 +5,7 @@
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include "pailfs/ctl.h"
 #include "pailfs/fs.h"
@@ -21,7 +22,7 @@ struct fs_family {
 	 * result of -EOPNOTSUPP: it has no such command. Returns whether the answer shall wait for
 	 * what was posted to the dispatch thread. */
 	bool (*command)(struct fs *fs, struct ctl_message *m);
-	/* The mount ends, but requests are served until what this posts to the dispatch thread is
+	/* A signal ends the mount: all threads serve until what this posts to the dispatch thread is
 	 * done. NULL: nothing is left to do. */
 	void (*finish)(struct fs *fs);
 	struct fuse_lowlevel_ops ops;   /* what is NULL is answered by front.c */
@@ -100,6 +101,27 @@ void forget_entry(struct fs *fs, fuse_ino_t parent, const char *name);
 
 /* Fills what every store has no opinion on. */
 void stat_defaults(const struct fs *fs, struct stat *st, bool directory, uint64_t size, int64_t mtime_ns);
+
+/* ---- ending.c ---- */
+
+/* What SIGINT, SIGTERM and SIGHUP do while a mount is served; they are blocked in all threads. */
+struct ending {
+	struct fs *fs;
+	pthread_t thread, server;
+	sigset_t signals; /* the thread waits for these */
+	atomic_bool over; /* the loop has ended */
+};
+
+/* To be called around libfuse's loop, in its thread: a signal ends the loop, one that came before
+ * too. Returns 0 or -errno. */
+int ending_begin(struct fs *fs, struct ending *e);
+void ending_end(struct ending *e);
+
+/* Waits for the last notice that the kernel shall forget a name. The kernel may let it wait for a
+ * question about the same directory, and the threads that answer those have ended: so this one
+ * does. Otherwise nothing would ever end: the notice holds the connection open, and the question
+ * waits for it. */
+void settle_notices(struct fs *fs);
 
 /* ---- readahead.c ---- */
 

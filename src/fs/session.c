@@ -1,11 +1,7 @@
 /* session.c - mounts, serves, and ends. */
 #include "fs_impl.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,8 +11,6 @@
 
 /* INIT offers 128 KiB and can only lower it, but requests of 1 MiB read half as much faster. */
 #define KERNEL_READAHEAD_KIB 1024
-/* How often it is looked whether the last notice is through. */
-#define SETTLE_MS 2
 
 __attribute__((format(printf, 2, 0)))
 static void log_fuse(enum fuse_log_level level, const char *format, va_list ap)
@@ -138,74 +132,23 @@ fail:
 	return err;
 }
 
-/* Those that end a mount, in this thread: SIG_BLOCK or SIG_UNBLOCK. */
-static void mask_signals(int how)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(how, &signals, NULL);
-}
-
 int fs_serve(struct fs *fs)
 {
 	struct fuse_loop_config *loop = fuse_loop_cfg_create();
+	struct ending e;
 	int err;
 
 	fuse_loop_cfg_set_clone_fd(loop, 1);
 	fuse_loop_cfg_set_max_threads(loop, fs->c.config->threads ? fs->c.config->threads : 4);
 	/* An idle thread costs a stack; one that is made anew for each burst costs more. */
 	fuse_loop_cfg_set_idle_threads(loop, fs->c.config->threads ? fs->c.config->threads : 4);
-	err = fuse_set_signal_handlers(fs->session) ? -EINVAL : 0;
+	err = ending_begin(fs, &e);
 	if (!err) {
-		/* One that came since the mount was made must not leave it behind. */
-		mask_signals(SIG_UNBLOCK);
 		err = fuse_session_loop_mt(fs->session, loop);
-		/* Nor must another one that comes while the mount ends. */
-		mask_signals(SIG_BLOCK);
-		fuse_remove_signal_handlers(fs->session);
+		ending_end(&e);
 	}
 	fuse_loop_cfg_destroy(loop);
-	/* A signal (its number comes back, positive) and an unmount are both good ends. */
 	return err < 0 ? err : 0;
-}
-
-struct settling {
-	struct dispatch_task task;
-	atomic_bool done;
-};
-
-static void set_done(struct dispatch_task *task)
-{
-	atomic_store(&container_of(task, struct settling, task)->done, true);
-}
-
-/* Waits for the last notice that the kernel shall forget a name. The kernel may let it wait for a
- * question about the same directory, and the threads that answer those have ended: so this one
- * does. Otherwise nothing would ever end: the notice holds the connection open, and the question
- * waits for it. */
-static void settle_notices(struct fs *fs)
-{
-	struct pollfd device = {.fd = fuse_session_fd(fs->session), .events = POLLIN};
-	struct settling s = {.task.run = set_done};
-	struct fuse_buf request = {0};
-
-	/* What poll saw may be gone when it is to be read: its caller was killed. */
-	fcntl(device.fd, F_SETFL, O_NONBLOCK);
-	fuse_session_reset(fs->session);
-	dispatch_post(fs->dispatch, &s.task);
-	while (!atomic_load(&s.done)) {
-		if (poll(&device, 1, SETTLE_MS) <= 0)
-			continue;
-		if (!(device.revents & POLLIN))
-			device.fd = -1; /* unmounted: no notice waits any more */
-		else if (fuse_session_receive_buf(fs->session, &request) > 0)
-			fuse_session_process_buf(fs->session, &request);
-	}
-	free(request.mem);
 }
 
 void fs_destroy(struct fs *fs)
@@ -214,8 +157,6 @@ void fs_destroy(struct fs *fs)
 		return;
 	if (fs->session) {
 		parked_stop(fs);
-		if (fs->family->finish)
-			fs->family->finish(fs);
 		settle_notices(fs);
 		/* Answers to what waits reach the kernel while the mount stands. */
 		parked_drain(fs);

@@ -4,7 +4,7 @@
  * The kernel sends what it keeps of a file when the file is closed or synced. When a mount ends
  * under open files, or somebody asks, it is made to: a notice that a file's pages are no longer
  * good has it send those that are dirty first, and wait. Such a notice comes from the dispatch
- * thread, since others must serve the writes meanwhile. */
+ * thread, since others must serve the writes meanwhile; at the end of a mount all of them do (ending.c). */
 #include "tree_impl.h"
 
 #include <stdlib.h>

@@ -60,7 +60,7 @@ struct tree_state {
 	void *buffers[TREE_BUFFERS]; /* handle_lock; TREE_REQUEST bytes each, not in use now */
 	unsigned spare_buffers;     /* handle_lock */
 	size_t splice;              /* bytes that one reply may be spliced with at most */
-	bool writeback;             /* the kernel keeps writes and sends them later */
+	atomic_bool writeback;      /* the kernel keeps writes and sends them later */
 };
 
 static inline struct tree_state *tree_of(fuse_req_t req)

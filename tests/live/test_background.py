@@ -50,6 +50,21 @@ def test_signal_unmounts(directory, number):
     assert not mounted(directory)
 
 
+def test_signal_that_is_ignored(directory):
+    """By nohup(1), say: the mount goes on. SIGURG ends no mount either."""
+    command = ["sh", "-c", 'trap "" HUP; exec "$0" mem:// "$1" -f', PAILFS, directory]
+    process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL)
+    wait_until(lambda: mounted(directory), 10, "mount")
+    for number in (signal.SIGHUP, signal.SIGURG):
+        process.send_signal(number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    (directory / "file").write_bytes(b"still here")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    assert not mounted(directory)
+
+
 @pytest.mark.parametrize("source", ["mem://", "file://{}"])
 def test_signal_while_files_are_open(directory, tmp_path, source):
     """The kernel waits for no RELEASE then: handles are let go without, which the address
