@@ -46,6 +46,14 @@ static enum http_next later(struct http_op *h, int *result, int error)
 	return HTTP_LATER;
 }
 
+/* It hardly passes, but may. */
+static enum http_next a_few_times(struct http_op *h, int *result, int error)
+{
+	h->retry = RETRY_FEW;
+	*result = error;
+	return HTTP_LATER;
+}
+
 /* F3: at most five, never from https to http. Whether the new place learns who we are is
  * build()'s business. */
 static enum http_next follow(struct http_op *h, int *result)
@@ -174,7 +182,7 @@ static enum http_next judge_data(struct http_op *h, int *result)
 		return later(h, result, -EIO);
 	case ANSWER_IGNORED_RANGE:
 		if (h->kind == HTTP_OP_GET)
-			return later(h, result, -EIO);
+			return a_few_times(h, result, -EIO);
 		/* An empty file may be answered whole. */
 		return h->answer.content_length == 0 ? HTTP_DONE : fail(result, -EOPNOTSUPP);
 	case ANSWER_GOOD:
@@ -218,9 +226,7 @@ static enum http_next judge_list(struct http_op *h, int *result)
 	}
 	if (r) {
 		h->why = "the answer is no listing";
-		*result = -EIO;
-		h->retry = RETRY_FEW;
-		return HTTP_LATER;
+		return a_few_times(h, result, -EIO);
 	}
 	return HTTP_DONE;
 }
