@@ -77,7 +77,6 @@ struct store_attr {
 struct store_object {
 	struct store *store;
 	atomic_uint refs;
-	uint64_t id;            /* unique in this process: the cache's key */
 	char *key;              /* never NULL; bytes as in the bucket, no leading '/' */
 	struct store_attr attr; /* what this version is; never changes */
 	_Atomic(char *) version; /* its ID, when attr has none and an answer has told it since */

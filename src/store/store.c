@@ -145,13 +145,8 @@ void store_fini(struct store *s)
 void store_object_init(struct store_object *o, struct store *s, const char *key,
                        const struct store_attr *attr)
 {
-	/* The one counter that belongs to the process: an id must be unique over all stores,
-	 * because they share one cache. */
-	static atomic_ullong next_id = 1;
-
 	o->store = s;
 	atomic_init(&o->refs, 1);
-	o->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
 	o->key = xstrdup(key);
 	o->attr = *attr;
 	atomic_init(&o->version, NULL);

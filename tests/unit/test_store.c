@@ -212,7 +212,7 @@ START_TEST(objects_are_counted)
 	setup_chaos(NULL);
 	a = store_object_open(store, "data", &data_attr);
 	b = store_object_open(store, "data", &data_attr);
-	ck_assert_uint_ne(a->id, b->id);
+	ck_assert_ptr_ne(a, b);
 	ck_assert_ptr_eq(store_object_ref(a), a);
 	store_object_unref(a);
 	ck_assert_str_eq(a->key, "data");
