@@ -124,10 +124,14 @@ struct node *node_enter(struct nodes *n, const struct node *parent, const struct
 		node->superseded = true;
 		node = NULL;
 	}
-	if (node)
+	if (node) {
+		/* The same bytes, written again, have another time, and so has a directory whose
+		 * marker was not seen before (M6). Readers need not know. */
+		node->attr.mtime_ns = entry->attr.mtime_ns ? entry->attr.mtime_ns : node->attr.mtime_ns;
 		free(key);
-	else
+	} else {
 		node = node_new(n, key, entry->directory, &entry->attr);
+	}
 	node->lookups++;
 	return node;
 }

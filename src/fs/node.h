@@ -17,7 +17,7 @@ struct node {
 	uint64_t ino;              /* constant; a hash of the key (M5) */
 
 	/* Under nodes.lock. */
-	struct store_attr attr;    /* constant once settled */
+	struct store_attr attr;    /* constant once settled, but for the time */
 	uint64_t lookups;          /* the kernel's references */
 	unsigned opens;            /* open handles */
 	unsigned users;            /* requests that work with it now */

@@ -222,6 +222,33 @@ def test_r2_reopening_the_same_version_reads_nothing_again(mount, bucket):
     undisturbed(attempt, check)
 
 
+def test_m6_the_same_bytes_written_again_have_their_new_time(mount, bucket):
+    """It is the same version, of which the kernel keeps all pages, with another time."""
+    s3, name = bucket
+    put(bucket, "k", body(3))
+    m = mounted(mount, bucket, "metadata_ttl=1s")
+
+    def attempt(_):
+        with open(m.path("k"), "rb") as file:
+            assert file.read() == body(3)
+            old = os.fstat(file.fileno()).st_mtime
+            time.sleep(1.2)
+            put(bucket, "k", body(3))
+            new = s3.client().head_object(Bucket=name, Key="k")["LastModified"].timestamp()
+            before = m.stats()
+            assert old < new
+            assert int(os.stat(m.path("k")).st_mtime) == new
+            with open(m.path("k"), "rb") as again:
+                assert again.read() == body(3)
+            assert file.seek(0) == 0 and file.read() == body(3)
+        return m.stats() - before
+
+    def check(delta):
+        assert delta.requests("get") == 0
+
+    undisturbed(attempt, check)
+
+
 def test_m5_inode_numbers_are_the_same_on_every_mount(mount, bucket):
     put(bucket, "dir/k", b"x")
     seen = []
