@@ -319,7 +319,8 @@ int http_index_parse_json(const struct http_index *index, const char *body, size
 /* libxml2's parser is run as a stream of events: no tree is built, so no nesting is too deep. */
 struct page {
 	const struct http_index *index;
-	struct buf last; /* the child seen last: many indexes link an icon and a name */
+	struct buf last; /* the child seen last, a folder with its slash: many indexes link an icon
+	                  * and a name */
 	bool is_html;
 	int error;
 };
@@ -330,12 +331,17 @@ static void html_link(struct page *p, const char *reference)
 	struct buf name = BUF_INIT;
 	bool is_directory;
 
-	if (!p->error && find_child(p->index, reference, false, &name, &is_directory) &&
-	    (name.length != p->last.length || memcmp(name.data, p->last.data, name.length) != 0)) {
-		p->error = add_child(p->index, name.data, name.length, is_directory, &attr);
+	if (p->error || !find_child(p->index, reference, false, &name, &is_directory))
+		goto out;
+	if (is_directory)
+		buf_addc(&name, '/');
+	if (name.length != p->last.length || memcmp(name.data, p->last.data, name.length) != 0) {
+		p->error = add_child(p->index, name.data, name.length - is_directory, is_directory,
+		                     &attr);
 		buf_reset(&p->last);
 		buf_add(&p->last, name.data, name.length);
 	}
+out:
 	buf_release(&name);
 }
 

@@ -271,8 +271,10 @@ START_TEST(html_of_many_servers)
 	                       "<tr><td><a href=\"/\">Parent Directory</a></td></tr>"
 	                       "<tr><td><a href=\"f.txt\"><img src=\"/i.gif\"></a></td>"
 	                       "<td><a href=\"f.txt\">f.txt</a></td></tr>"
-	                       "<tr><td><A HREF=\"/a%20b/g\">g</A><a name=x>anchor</a></td></tr></table>"), 0);
-	ck_assert_uint_eq(listed.entry_count, 2);
+	                       "<tr><td><A HREF=\"/a%20b/g\">g</A><a name=x>anchor</a></td></tr>"
+	                       "<tr><td><a href=\"sub\"><img></a><a href=\"sub/\">sub/</a></td></tr></table>"), 0);
+	ck_assert_uint_eq(listed.entry_count, 4);
+	entry("d/sub/");
 	entry("d/f.txt");
 	entry("d/g");
 	store_list_release(&listed);
