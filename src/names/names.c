@@ -269,7 +269,6 @@ int names_lookup(struct names *n, struct names_lookup *q, const char *prefix, co
 	struct waiter *w;
 	int result;
 
-	q->state = NULL;
 	q->entry = (struct names_entry){0};
 	q->error[0] = '\0';
 	if (strlen(name) > NAME_LENGTH_MAX)
@@ -306,7 +305,6 @@ int names_readdir(struct names *n, struct names_readdir *q, const char *prefix,
 	struct waiter *w;
 	int result;
 
-	q->state = NULL;
 	q->entries = NULL;
 	q->count = 0;
 	q->end = false;
@@ -350,7 +348,7 @@ char *names_cursor(const struct names_entry *e)
 }
 
 /* Takes a waiter away from its fetch; NULL when it does not wait, or is about to be answered. */
-static struct waiter *interrupt(struct names *n, void *const *state, bool *interrupted)
+static struct waiter *interrupt(struct names *n, void **state, bool *interrupted)
 {
 	struct waiter *w;
 
@@ -360,6 +358,7 @@ static struct waiter *interrupt(struct names *n, void *const *state, bool *inter
 	if (!w || !w->waiting)
 		return NULL;
 	list_remove(&w->link);
+	*state = NULL;
 	return w;
 }
 
