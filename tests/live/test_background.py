@@ -129,8 +129,8 @@ def in_background(directory, tmp_path):
         return directory
 
     yield start
-    if mounted(directory):
-        run(["fusermount3", "-u", directory])
+    wait_until(lambda: not mounted(directory) or
+               run(["fusermount3", "-u", directory], check=False).returncode == 0, 10, "unmount")
     wait_until(lambda: not processes_with(str(directory)), 10, "end of the daemon")
 
 
