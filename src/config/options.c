@@ -100,9 +100,9 @@ static const struct option write_options[] = {
          .help = "Mount for reading and writing, where the source can be written."},
         {"writeback", FLAG(writeback),
          .help = "Let the kernel keep what is written to a local directory or memory and send it "
-                 "later, which makes small writes several times as fast. Nobody else may write to "
-                 "that directory meanwhile, and what was not synced is lost when pailfs is killed. "
-                 "Closing a file and unmounting send all of it."},
+                 "later, gathered. Nobody else may write to that directory meanwhile, and what was "
+                 "not synced is lost when pailfs is killed. Closing a file and unmounting send all "
+                 "of it."},
         {"spool_dir", PATH(spool_dir, "DIRECTORY"), .flags = OPTION_UNUSED,
          .shown = "under the user's cache directory",
          .help = "Where writes to a bucket wait for their publish."},
