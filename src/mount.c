@@ -131,6 +131,7 @@ static int build_bucket(struct stack *s, struct buf *error)
 	        .stats = s->stats,
 	        .clock = &clock_system,
 	        .metadata_ttl_ns = c->metadata_ttl_ns,
+	        .patience_ns = c->retry_timeout_ns,
 	        .negative_ttl_ns = c->negative_ttl_ns,
 	        .max_entries = MAX(c->memory / 4 / NAME_BYTES, 100000),
 	};

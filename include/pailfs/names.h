@@ -26,6 +26,7 @@ struct names_config {
 	struct stats *stats;
 	const struct clock *clock;
 	uint64_t metadata_ttl_ns, negative_ttl_ns;
+	uint64_t patience_ns;    /* how long pages of a listing may follow each other without a name */
 	size_t max_entries;      /* names held at most; directories being listed may exceed it */
 };
 

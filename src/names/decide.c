@@ -98,6 +98,7 @@ static struct fetch *fetch_for(struct work *work, struct question *q)
 		return f;
 	}
 	f = fetch_create(q, clock_monotonic(n->clock));
+	f->patience_ns = n->patience_ns;
 	f->finished = fetch_finished;
 	f->owner = n;
 	list_append(&n->fetches, &f->link);

@@ -4,7 +4,7 @@
  * followed by its token at once, so that whoever waits sees progress or an error. A server
  * whose tokens go round in a circle would keep us there for ever: a token is kept and
  * compared with those that follow, and replaced at every power of two (Brent), which finds a
- * circle of any length. */
+ * circle of any length. One whose tokens are always new is given up after some time (F1). */
 #include "fetch.h"
 
 #include <errno.h>
@@ -13,7 +13,9 @@
 #include "pailfs/base/log.h"
 #include "pailfs/base/xalloc.h"
 
-#define IDLE_PAGES_MAX 1000 /* pages in a row that tell nothing, before a server is given up */
+/* Pages in a row that tell nothing, before a server is given up: S3 sends them where many objects
+ * were deleted in a bucket that keeps versions. */
+#define IDLE_PAGES_MAX 1000
 
 static void list_done(struct store_op *op, int result)
 {
@@ -38,7 +40,7 @@ struct fetch *fetch_create(struct question *q, uint64_t now)
 	list_init(&f->waiters);
 	f->question = *q;
 	*q = (struct question){0};
-	f->asked = now;
+	f->asked = f->told = now;
 	return f;
 }
 
@@ -92,6 +94,18 @@ void fetch_cancel(struct fetch *f)
 
 /* ---- LIST ---- */
 
+static void add_question(struct buf *out, const struct question *q)
+{
+	buf_adds(out, "LIST of '");
+	buf_add_quoted(out, q->prefix, strlen(q->prefix), 200);
+	buf_addc(out, '\'');
+	if (q->start_after) {
+		buf_adds(out, " behind '");
+		buf_add_quoted(out, q->start_after, strlen(q->start_after), 200);
+		buf_addc(out, '\'');
+	}
+}
+
 /* Continues with a page's token, which is taken from it. */
 static int continue_listing(struct fetch *f, struct store_list *page)
 {
@@ -103,9 +117,9 @@ static int continue_listing(struct fetch *f, struct store_list *page)
 	if (f->seen_token && !strcmp(token, f->seen_token)) {
 		struct buf where = BUF_INIT;
 
-		buf_add_quoted(&where, q->prefix, strlen(q->prefix), 200);
-		log_error(LOG_NAMES, "listing of '%s': the server repeats its continuation token, so "
-		          "that the listing would never end; given up", where.data);
+		add_question(&where, q);
+		log_error(LOG_NAMES, "%s: the server repeats its continuation token, so that the listing "
+		          "would never end; given up", where.data);
 		buf_release(&where);
 		return -EIO;
 	}
@@ -129,7 +143,27 @@ static bool in_order(const struct store_list *page)
 	return true;
 }
 
-static int take_page(struct fetch *f, struct index *ix)
+/* Notes whether a page told anything. False: too many did not, or for too long. */
+static bool gets_on(struct fetch *f, bool told, uint64_t now)
+{
+	struct buf where = BUF_INIT;
+
+	if (told) {
+		f->told = now;
+		f->idle_pages = 0;
+		return true;
+	}
+	if (++f->idle_pages < IDLE_PAGES_MAX && now - f->told < f->patience_ns)
+		return true;
+	add_question(&where, &f->question);
+	log_error(LOG_NAMES, "%s: the server sent %u pages without a name, and says that more follow; given up",
+	          where.data, f->idle_pages);
+	buf_release(&where);
+	f->exhausted = true;
+	return false;
+}
+
+static int take_page(struct fetch *f, uint64_t now, struct index *ix)
 {
 	struct store_list *list = &f->list;
 	const struct question *q = &f->question;
@@ -164,10 +198,8 @@ static int take_page(struct fetch *f, struct index *ix)
 	last = page.count > 0 ? page.entries[page.count - 1].key : NULL;
 	if (told && (!list->next_continuation || !q->goal || strcmp(last, q->goal) >= 0))
 		return 0;
-	if (f->tokens >= IDLE_PAGES_MAX) {
-		log_error(LOG_NAMES, "the server's listing does not get on; given up");
+	if (!gets_on(f, told, now))
 		return -EIO;
-	}
 	if (told) {
 		free(f->question.start_after);
 		f->question.start_after = xstrdup(last);
@@ -204,7 +236,7 @@ void fetch_feed_whole(struct index *ix, const char *prefix, const struct store_l
 }
 
 /* Where pages come in an order of the server's own, only all of them tell what is absent. */
-static int take_part(struct fetch *f, struct index *ix)
+static int take_part(struct fetch *f, uint64_t now, struct index *ix)
 {
 	struct store_list *part;
 
@@ -213,7 +245,7 @@ static int take_part(struct fetch *f, struct index *ix)
 	*part = f->list;
 	f->list = (struct store_list){0};
 	if (part->next_continuation)
-		return continue_listing(f, part);
+		return gets_on(f, part->entry_count > 0, now) ? continue_listing(f, part) : -EIO;
 	fetch_feed_whole(ix, f->question.prefix, f->pages, f->page_count, f->asked);
 	return 0;
 }
@@ -277,7 +309,7 @@ static int take_head(struct fetch *f, int result, struct index *ix)
 	return 0;
 }
 
-int fetch_take(struct fetch *f, int result, struct index *ix)
+int fetch_take(struct fetch *f, int result, uint64_t now, struct index *ix)
 {
 	const struct store_op *op = is_head(f) ? &f->lookup.op : &f->list.op;
 
@@ -293,9 +325,9 @@ int fetch_take(struct fetch *f, int result, struct index *ix)
 	case FETCH_ONLY:
 		return take_only(f, result, ix);
 	case FETCH_WHOLE:
-		return result < 0 ? result : take_part(f, ix);
+		return result < 0 ? result : take_part(f, now, ix);
 	case FETCH_PAGE:
-		return result < 0 ? result : take_page(f, ix);
+		return result < 0 ? result : take_page(f, now, ix);
 	}
 	return -EIO;
 }

@@ -29,6 +29,7 @@ struct fetch {
 	struct list waiters;
 	struct question question;
 	uint64_t asked;         /* when */
+	uint64_t patience_ns;   /* how long pages may tell nothing, as in names_config */
 	struct change *changes;
 	size_t change_count;
 	/* Runs as store_op.done does. */
@@ -44,6 +45,8 @@ struct fetch {
 	size_t page_count;
 	char *seen_token;       /* to notice tokens that repeat */
 	size_t tokens;
+	uint64_t told;          /* when a page last told something, or since when it is asked for */
+	unsigned idle_pages;    /* since then */
 	int first_error;        /* FETCH_HEAD: what name gave */
 };
 
@@ -54,11 +57,11 @@ void fetch_destroy(struct fetch *f);
 int fetch_start(struct fetch *f, struct store *s);
 void fetch_cancel(struct fetch *f);
 
-/* Takes in how an operation ended. Returns 0: the index knows; -errno: it failed; FETCH_AGAIN:
+/* Takes in how an operation ended, and when. Returns 0: the index knows; -errno: it failed; FETCH_AGAIN:
  * start it again, more is needed; FETCH_DISORDER: the pages do not come in the order of
  * keys, so nothing can be concluded from one. */
 enum { FETCH_AGAIN = 1, FETCH_DISORDER = 2 };
-int fetch_take(struct fetch *f, int result, struct index *ix);
+int fetch_take(struct fetch *f, int result, uint64_t now, struct index *ix);
 /* What was changed meanwhile is changed once more on top of the answer. */
 void fetch_replay(struct fetch *f, struct index *ix);
 /* Notes a change, if the answer may tell of it. */

@@ -64,7 +64,7 @@ static void settle(struct work *work, struct fetch *f, int result)
 	bool failed;
 
 	scoped_lock(&n->lock);
-	result = fetch_take(f, result, n->index);
+	result = fetch_take(f, result, clock_monotonic(n->clock), n->index);
 	if (result == FETCH_AGAIN && !n->closing) {
 		list_append(&work->starts, &f->start_link);
 		n->starting++;
@@ -178,6 +178,7 @@ struct names *names_create(const struct names_config *config)
 	n->capabilities = store_capabilities(config->store);
 	n->ordered = n->capabilities & STORE_ORDERED_LIST;
 	n->metadata_ttl_ns = config->metadata_ttl_ns;
+	n->patience_ns = config->patience_ns;
 	n->root = xstrdup(store_root(config->store));
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->idle, NULL);

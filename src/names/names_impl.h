@@ -15,6 +15,7 @@ struct names {
 	const struct clock *clock;
 	unsigned capabilities;
 	uint64_t metadata_ttl_ns;
+	uint64_t patience_ns;
 	char *root;
 
 	pthread_mutex_t lock;

@@ -149,6 +149,8 @@ static int answer_list(struct bucket *b, struct store_list *op)
 		from = NULL;
 	if (op->continuation)
 		from = strchr(op->continuation, ':') + 1; /* "number:key" */
+	if (b->clock)
+		atomic_fetch_add(&b->clock->now, b->page_ns);
 	op->entries = xcalloc(b->page_size + 1, sizeof(*op->entries));
 	op->unusable = b->unusable;
 	i = find(b, op->prefix);

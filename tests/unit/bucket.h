@@ -24,6 +24,8 @@ struct bucket {
 	bool ignores_start_after;
 	unsigned token_circle;   /* tokens repeat after so many pages; 0: never */
 	unsigned empty_pages;    /* so many empty pages come before the next one with keys */
+	struct test_clock *clock; /* turned by page_ns for each LIST; NULL: none is */
+	uint64_t page_ns;
 	unsigned unusable;       /* counted in every page */
 	int list_error, lookup_error;
 	bool exhausts;           /* these errors come at the end of all retries */

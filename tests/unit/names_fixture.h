@@ -18,6 +18,7 @@
 #define EVERYTHING (STORE_LIST | STORE_ORDERED_LIST | STORE_FLAT_LIST)
 #define TTL (10 * NS_PER_SECOND)
 #define NEGATIVE_TTL (2 * NS_PER_SECOND)
+#define PATIENCE (60 * NS_PER_SECOND)
 
 static struct bucket *b;
 static struct names *n;
@@ -31,6 +32,7 @@ static inline void start_with(size_t max_entries, uint64_t ttl)
 		.stats = stats,
 		.clock = &test_clock.clock,
 		.metadata_ttl_ns = ttl,
+		.patience_ns = PATIENCE,
 		.negative_ttl_ns = MIN(ttl, NEGATIVE_TTL),
 		.max_entries = max_entries,
 	});

@@ -1,4 +1,5 @@
 /* Names: a store that fails, answers oddly, or may not be listed. */
+#include <limits.h>
 #include "names_fixture.h"
 #include "src/names/denials.h"
 
@@ -71,6 +72,36 @@ START_TEST(empty_pages_are_passed_over)
 	ck_assert(is_file("", "00005"));
 	b->empty_pages = 2;
 	ck_assert_int_eq(lookup("", "x", NULL), -ENOENT);
+}
+END_TEST
+
+/* Pages that tell nothing, each with a new token: a listing in keys' order, and one in none. */
+START_TEST(a_listing_that_tells_nothing_ends)
+{
+	static const struct { uint64_t page_ns; unsigned lists; bool reversed; } rows[] = {
+		{NS_PER_MS, 1000, false}, {NS_PER_SECOND, 60, false},
+		{NS_PER_MS, 1000, true}, {NS_PER_SECOND, 60, true},
+	};
+	int error;
+
+	for (int i = 0; i < 10; i++)
+		bucket_addf(b, "%05d", i);
+	b->page_size = 4;
+	b->reversed = rows[_i].reversed;
+	b->clock = &test_clock;
+	log_open("/dev/null", "error");
+	start();
+	/* What tells something may take its time. */
+	b->page_ns = PATIENCE / 2;
+	ck_assert_uint_eq(count_all("", 100), 10);
+	pass(TTL);
+	b->page_ns = rows[_i].page_ns;
+	b->empty_pages = UINT_MAX;
+	b->lists = 0;
+	ck_assert_ptr_null(read_all("", 100, &error));
+	ck_assert_int_eq(error, -EIO);
+	ck_assert_uint_eq(b->lists, rows[_i].lists);
+	log_open("stderr", "warn");
 }
 END_TEST
 
@@ -231,6 +262,7 @@ int main(void)
 	tcase_add_test(tc, a_failed_page_ahead_is_asked_again);
 	tcase_add_loop_test(tc, an_endless_listing_ends, 0, 4);
 	tcase_add_test(tc, empty_pages_are_passed_over);
+	tcase_add_loop_test(tc, a_listing_that_tells_nothing_ends, 0, 4);
 	tcase_add_loop_test(tc, odd_servers_are_read_right, 0, 4);
 	tcase_add_test(tc, pages_out_of_order_are_read_whole);
 	tcase_add_test(tc, looks_names_up_where_listing_is_denied);
