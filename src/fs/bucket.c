@@ -19,6 +19,9 @@ static void bucket_destroy(struct fs *fs)
 
 static void bucket_init(struct fs *fs, struct fuse_conn_info *conn)
 {
+	/* It bounds READs as well, in pages. Where a page has 64 KiB, or the administrator allows
+	 * more of them, a READ would be longer than what can be pinned for it. */
+	conn->max_write = MIN(conn->max_write, CACHE_PIN_BYTES);
 	/* Readahead goes far beyond the default of 12 requests in the background. */
 	conn->max_background = 128;
 	conn->congestion_threshold = 96;
