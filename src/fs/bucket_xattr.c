@@ -39,7 +39,7 @@ static bool format_etag(struct fs *fs, struct node *node, struct buf *out)
 
 static bool format_version(struct fs *fs, struct node *node, struct buf *out)
 {
-	return add_nonempty(out, node->attr.version);
+	return add_nonempty(out, node->object ? store_object_version(node->object) : node->attr.version);
 }
 
 static bool format_storage_class(struct fs *fs, struct node *node, struct buf *out)

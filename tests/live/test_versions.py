@@ -171,6 +171,17 @@ def test_r2_readers_go_on_where_the_bucket_keeps_versions(mount, versioned, chan
     assert m.log.count("go on with the version") == 1 and "ESTALE" not in m.log
 
 
+def test_the_versions_id_shows_once_it_is_known(mount, versioned):
+    """No listing tells it, the first GET does; nothing is asked just for that."""
+    s3, name = versioned
+    put(versioned, "k", body(1))
+    m = mounted(mount, versioned)
+    assert m.path("k").read_bytes() == body(1)
+    version = s3.client().head_object(Bucket=name, Key="k")["VersionId"]
+    assert os.getxattr(m.path("k"), "user.pailfs.version") == version.encode()
+    assert m.stats().requests("head") == 0
+
+
 def test_r2_a_version_that_was_removed_is_stale(mount, versioned):
     """Also where versions are kept, nobody need keep all of them."""
     s3, name = versioned
