@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "pailfs-config.h"
 #include "pailfs/base/xalloc.h"
 
 /* offsetof, which does not compile when the field is not of this type. */
@@ -60,8 +61,8 @@ static const struct option store_options[] = {
 };
 
 static const struct option read_options[] = {
-        {"read_policy", TEXT(read_policy, "auto|sequential|ranged"), .words = "auto|sequential|ranged",
-         .initial = "auto",
+        {"read_policy", TEXT(read_policy, POLICY_WORDS), .words = POLICY_WORDS,
+         .initial = POLICY_DEFAULT,
          .help = "What is fetched when a file is read: sequential keeps a growing window ahead of a "
                  "reader, ranged loads range_buffer bytes from where a read begins, and auto begins "
                  "with exactly what is asked for and grows a window when a reader has to wait."},

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pailfs-config.h"
 #include "pailfs/base/clock.h"
 #include "pailfs/base/xalloc.h"
 #include "src/read/streams.h"
@@ -398,6 +399,17 @@ START_TEST(policies_have_names)
 }
 END_TEST
 
+/* In a build of some policies, too: what may be chosen is there, and so is what nobody chose. */
+START_TEST(options_name_policies_that_there_are)
+{
+	char words[] = POLICY_WORDS, *save, *word;
+
+	ck_assert_ptr_nonnull(policy_by_name(POLICY_DEFAULT));
+	for (word = strtok_r(words, "|", &save); word; word = strtok_r(NULL, "|", &save))
+		ck_assert_ptr_nonnull(policy_by_name(word));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("policy");
@@ -417,6 +429,7 @@ int main(void)
 	tcase_add_test(tc, auto_reads_ahead_of_a_strided_index);
 	tcase_add_test(tc, auto_keeps_a_window_a_stream);
 	tcase_add_test(tc, policies_have_names);
+	tcase_add_test(tc, options_name_policies_that_there_are);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
