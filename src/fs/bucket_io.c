@@ -240,17 +240,31 @@ static void read_stale(struct read_request *r)
 	read_end(r, ESTALE);
 }
 
+/* Whether the kernel may learn from the reply where the version ends. It may still go by the size of
+ * a longer one; and when it was told anything of the node since it sent the READ, it leaves aside
+ * that the reply is short, and zeros stand for what is missing (R3). So a READ that has seen the
+ * node move on fails, and the kernel sends another for the page that is wanted. An empty reply from
+ * beyond the end would make its own place the end. */
+static bool says_the_end(const struct read_request *r)
+{
+	struct range range = r->read.range;
+
+	if ((uint64_t)r->offset > range.start)
+		return false;
+	return !r->moved || !r->node->shortened || range_length(range) == r->size;
+}
+
 /* A node that is settled keeps its object. */
 static void read_good(struct read_request *r)
 {
-	/* Who asks beyond the end still goes by the size of a longer version. An empty reply would
-	 * make this place the end, and zeros of what is missing before it (R3). */
-	bool beyond = (uint64_t)r->offset > r->read.range.start;
+	bool good = says_the_end(r);
 
 	if (store_object_is_superseded(r->node->object))
 		supersede(r->parked.fs, r->node, "its readers go on with the version that the bucket "
 		          "keeps, open it again for the new one");
-	read_end(r, beyond ? ESTALE : 0);
+	if (!good)
+		reader_done(&r->read);
+	read_end(r, good ? 0 : ESTALE);
 }
 
 /* Reads what the node has become. */
@@ -276,9 +290,9 @@ static bool may_move_on(const struct read_request *r)
  * short reply brings counts only if nothing was told since the READ was sent, and with the old
  * one the rest would be zeros to the reader (R3). The name is forgotten instead, so whoever opens
  * it next brings the new size along; who has it open learns that at the end. */
-static void tell_moved_on(struct fs *fs, const struct node *node, bool shorter)
+static void tell_moved_on(struct fs *fs, const struct node *node)
 {
-	if (shorter)
+	if (node->shortened)
 		bucket_forget_name(fs, node);
 	else /* a negative offset drops the attributes only and waits for no page */
 		fuse_lowlevel_notify_inval_inode(fs->session, node->id, -1, 0);
@@ -291,14 +305,14 @@ static void moved_on(struct names_lookup *q, int result)
 	struct nodes *nodes = nodes_of(fs);
 	struct node *node = r->node;
 	struct reader *old = NULL;
-	bool moved, shorter = false;
+	bool moved;
 
 	pthread_mutex_lock(&nodes->lock);
 	/* Another request of the same reader may have moved it already. */
 	moved = node->reader != r->reader;
 	if (!moved && result >= 0 && !q->entry.directory && may_move_on(r)) {
 		moved = true;
-		shorter = q->entry.attr.size < node->attr.size;
+		node->shortened = q->entry.attr.size < node->attr.size;
 		old = node->reader;
 		store_object_unref(node->object);
 		node->attr = q->entry.attr;
@@ -312,7 +326,7 @@ static void moved_on(struct names_lookup *q, int result)
 		return;
 	}
 	if (old) {
-		tell_moved_on(fs, node, shorter);
+		tell_moved_on(fs, node);
 		reader_destroy(old);
 	}
 	read_again(r);

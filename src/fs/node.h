@@ -23,6 +23,7 @@ struct node {
 	unsigned users;            /* requests that work with it now */
 	bool superseded;           /* another version is known to stand under the key */
 	bool settled;              /* the kernel was given bytes of this version, for good (R2) */
+	bool shortened;            /* it has moved on to a shorter version; constant once settled */
 	struct store_object *object; /* files, from the first open on */
 	struct reader *reader;     /* files, while opens > 0 */
 	const struct policy *policy; /* set through the attribute; NULL: by the rules */

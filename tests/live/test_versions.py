@@ -1,13 +1,17 @@
-"""R2: a reader sees one version of an object, whatever others do in the bucket."""
+"""R2, R3: a reader sees one version of an object, whatever others do in the bucket."""
+import concurrent.futures
+import ctypes
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import lib_data
 import pytest
+from lib_bucket import Bucket
 from lib_proc import undisturbed
 
 SIZE = 6 << 20
@@ -64,6 +68,31 @@ def test_r3_a_version_that_is_shorter_ends_where_it_does(mount, bucket, old, new
         assert b"".join(parts) == body(2, new)
         assert os.fstat(file.fileno()).st_size == new
     assert os.stat(m.path("k")).st_size == new
+
+
+def test_r3_a_shorter_version_met_while_attributes_are_asked_for(mount):
+    """What the kernel is told of a file while a READ is under way makes it leave aside the size
+    that a short reply says."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def late(handler, answer):
+        if "/d/k" in handler.path:
+            asked.set()
+            go_on.wait(30)
+        return answer()
+
+    with Bucket({"d/k": body(1, 100_000)}) as bucket:
+        m = mount("s3://bench", *bucket.options, "no_sign")
+        with open(m.path("d/k"), "rb", buffering=0) as file:
+            bucket.objects["d/k"] = body(2, 50)
+            bucket.bend = late
+            with concurrent.futures.ThreadPoolExecutor() as threads:
+                data = threads.submit(os.pread, file.fileno(), 131072, 0)
+                assert asked.wait(30)
+                forced = ctypes.create_string_buffer(256)  # AT_EMPTY_PATH and AT_STATX_FORCE_SYNC
+                assert ctypes.CDLL(None).statx(file.fileno(), b"", 0x1000 | 0x2000, 0x7ff, forced) == 0
+                go_on.set()
+                assert data.result() == body(2, 50)
 
 
 def test_r3_behind_the_end_of_a_shorter_version_is_no_byte(mount, bucket):
