@@ -92,7 +92,8 @@ enum cache_state cache_look(struct cache_object *o, struct range r, uint64_t *mi
  * start: segments of at most `max` bytes, wanted, for cache_claimed to take from the list. r
  * begins at a page and ends at one or with the value; max is whole pages. Returns 0, with an
  * empty list when nothing is absent; -ENOBUFS when the lane has no room (demand: wait with
- * cache_wait_memory); or -ENOMEM when the system has none. */
+ * cache_wait_memory); or -ENOMEM when the system has none. Where it had some but not enough, the
+ * beginning is claimed, with 0. */
 int cache_claim(struct cache_object *o, struct range r, size_t max, enum cache_lane lane,
                 struct list *claimed);
 /* The next segment of a claim, in order; NULL after the last. */
