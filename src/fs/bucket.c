@@ -14,6 +14,9 @@ static int bucket_create(struct fs *fs)
 
 static void bucket_destroy(struct fs *fs)
 {
+	/* The end of a mount does not wait for what is open to be closed. */
+	if (fs->state)
+		bucket_close_directories(fs->state);
 	nodes_destroy(fs->state);
 }
 

@@ -28,6 +28,8 @@ void bucket_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void bucket_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi);
 void bucket_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                         struct fuse_file_info *fi);
+/* Of those that are still open, once no request is under way. */
+void bucket_close_directories(struct nodes *nodes);
 void bucket_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 void bucket_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

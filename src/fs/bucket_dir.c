@@ -199,6 +199,15 @@ void bucket_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_err(req, 0);
 }
 
+void bucket_close_directories(struct nodes *nodes)
+{
+	struct dir_handle *d;
+	uint32_t index = 0;
+
+	while ((d = slots_next(&nodes->handles, &index)))
+		dir_unref(d);
+}
+
 static void dir_request_free(struct parked *p)
 {
 	struct dir_request *r = container_of(p, struct dir_request, parked);
