@@ -185,6 +185,8 @@ struct dialect {
 	/* A header of an answer, name in lower case, value trimmed. May be NULL. */
 	void (*header)(const void *config, struct dialect_answer *a, const char *name, const char *value,
 	               size_t n);
+	/* Bytes of a listing's page at most; a longer one fails. */
+	size_t list_max;
 	/* Adds the page's entries, sets the continuation. Returns 0, -EBADMSG for a body that is
 	 * no listing (retried, then EIO), -ESTALE for one that repeats call->continuation. NULL
 	 * without STORE_LIST. */

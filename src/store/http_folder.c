@@ -184,6 +184,7 @@ const struct dialect dialect_http_folder = {
 	.endpoint = folder_endpoint,
 	.build = folder_build,
 	.header = http_header,
+	.list_max = 16 << 20,
 	.parse_list = folder_parse_list,
 	.classify = folder_classify,
 };

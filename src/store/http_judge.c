@@ -213,7 +213,7 @@ static enum http_next judge_list(struct http_op *h, int *result)
 	int r;
 
 	if (h->too_big) {
-		h->why = "the listing's page exceeds 16 MiB";
+		h->why = "the listing's page is too long to be one";
 		return fail(result, -EIO);
 	}
 	if (h->net.error)

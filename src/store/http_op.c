@@ -22,7 +22,6 @@
 #include "pailfs/retry.h"
 
 #define ERROR_BODY_MAX (64u << 10)
-#define LIST_BODY_MAX (16u << 20)
 /* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
  * what has failed. */
 #define PROGRESS_STEP (64u << 10)
@@ -417,7 +416,7 @@ static int on_body(struct net_request *r, const void *data, size_t n)
 
 	if (!http_is_success(r->status))
 		return on_text(h, data, n, ERROR_BODY_MAX);
-	return http_op_is_data(h) ? on_data(h, data, n) : on_text(h, data, n, LIST_BODY_MAX);
+	return http_op_is_data(h) ? on_data(h, data, n) : on_text(h, data, n, h->hs->dialect->list_max);
 }
 
 /* ---- what is next ---- */

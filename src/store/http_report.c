@@ -247,11 +247,13 @@ static void add_sentence(struct buf *out, const struct http_op *h, int error)
 static bool is_news(struct http_store *hs, const struct http_op *h, int error)
 {
 	const char *name = object_name(h);
-	uint64_t now = clock_monotonic(hs->store.clock);
 	uint64_t hash = crypto_hash64(name, strlen(name)) ^ (uint64_t)(-error * 131 + (int)h->call.op + 1);
 	size_t oldest = 0;
+	uint64_t now;
 
 	scoped_lock(&hs->lock);
+	/* Under the lock: not before what another thread has just noted. */
+	now = clock_monotonic(hs->store.clock);
 	for (size_t i = 0; i < ARRAY_SIZE(hs->said); i++) {
 		if (hs->said[i].hash == hash && now - hs->said[i].at_ns < SAY_AGAIN_NS)
 			return false;

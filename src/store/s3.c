@@ -310,6 +310,8 @@ const struct dialect dialect_s3 = {
         .sign = s3_sign,
         .trusts = s3_trusts,
         .header = s3_header,
+        /* 1,000 keys of 1,024 bytes, each of them encoded, are half of it. */
+        .list_max = 8 << 20,
         .parse_list = s3_parse_list,
         .classify = s3_classify,
         .explain = s3_explain,

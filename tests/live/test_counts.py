@@ -1,6 +1,7 @@
 """What reading costs: requests and bytes, by .pailfs/stats and by the server's own log."""
 import sys
 import textwrap
+import time
 
 import lib_data
 import pytest
@@ -26,9 +27,13 @@ class Watch:
             # What the kernel read ahead may still be under way when the reader has ended.
             wait_until(lambda: self.mount.stats().sum("pailfs_gets_in_flight") == 0, 10,
                        "end of all GETs")
-            self.seen = self.log.read()
             self.stats = self.mount.stats() - self.before
-            # The two accounts are of one mount and must agree.
+            self.seen = []
+            # The two accounts are of one mount and must agree, once the server has written its own.
+            end = time.monotonic() + 10
+            while len(self.gets) < self.stats.requests("get") and time.monotonic() < end:
+                self.seen = self.log.read()
+            self.seen = self.log.read()
             assert self.stats.requests("get") == len(self.gets), self.seen
             assert self.stats.requests("head") == self.heads, self.seen
             assert self.stats.requests("list") == self.lists, self.seen
