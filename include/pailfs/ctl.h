@@ -17,7 +17,7 @@
 enum { CTL_VERSION = 1, CTL_PATH_SIZE = 4000, CTL_DATA_SIZE = 12288 };
 
 enum ctl_command {
-	/* → data: the program's version; total: the daemon's process ID, in its own namespace. */
+	/* → data: the program's version; daemon: its process ID, in its own namespace. */
 	CTL_HELLO = 1,
 	/* path: a file → data: lines on what the read engine saw and chose for it. */
 	CTL_WHY = 2,
@@ -35,7 +35,7 @@ struct ctl_message {
 	uint32_t command;
 	int32_t result;           /* out: 0 or -errno; -EOPNOTSUPP for a command that it lacks */
 	uint32_t length;          /* bytes in data, both ways; on failure a sentence is there */
-	uint64_t reserved[2], total, unused[3];
+	uint64_t daemon;          /* out, of CTL_HELLO */
 	char path[CTL_PATH_SIZE]; /* below the mount point, without '/' at either end; "" is the
 	                           * mount itself; ends with a NUL */
 	char data[CTL_DATA_SIZE];

@@ -32,6 +32,8 @@ static int write_all(int fd, uint64_t offset, const struct buf *bytes)
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
+		if (!n)
+			return -EIO;
 		if (n > 0)
 			done += (size_t)n;
 	}

@@ -102,7 +102,7 @@ int unmount(const struct target *t, bool lazy, struct buf *error)
 		goto out;
 	}
 	if (!err) {
-		daemon = watch_daemon(m->total);
+		daemon = watch_daemon(m->daemon);
 		*m = (struct ctl_message){.command = CTL_FLUSH};
 		err = target_ask(t, m, error);
 		if (err && err != -EOPNOTSUPP)

@@ -284,7 +284,7 @@ static bool run_command(struct fs *fs, struct ctl_message *m)
 	}
 	m->result = -EOPNOTSUPP;
 	if (m->command == CTL_HELLO) {
-		m->total = (uint64_t)getpid();
+		m->daemon = (uint64_t)getpid();
 		ctl_answer(m, 0, PAILFS_VERSION, strlen(PAILFS_VERSION));
 	} else if (fs->family->command) {
 		wait = fs->family->command(fs, m);

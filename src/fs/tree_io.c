@@ -222,15 +222,15 @@ static ssize_t write_pages(struct tree_handle *h, const char *data, size_t size,
 	while (done < size) {
 		ssize_t n = tree_write(h, data + done, size - done, offset + (off_t)done);
 
-		if (n < 0)
-			return n;
+		if (n <= 0)
+			return n ? n : -EIO;
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
 }
 
-static ssize_t write_data(const struct tree_state *t, struct tree_handle *h, const char *data, size_t size, off_t offset,
-                          const struct fuse_file_info *fi)
+static ssize_t write_data(const struct tree_state *t, struct tree_handle *h, const char *data, size_t size,
+                          off_t offset, const struct fuse_file_info *fi)
 {
 	/* The kernel sends these through any handle of the file. */
 	if (fi->writepage)
