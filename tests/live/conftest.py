@@ -69,6 +69,20 @@ def clean_end():
 
 
 @pytest.fixture
+def local():
+    """local(KIND, OPTION..., root=...) -> Local, closed after the test."""
+    made = []
+
+    def make(kind="file", *options, root=None):
+        made.append(Local(kind, *options, root=root))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
 def mount():
     """mount(SOURCE, OPTION..., env=...) -> Mount, unmounted and checked after the test."""
     mounts = []

@@ -60,6 +60,16 @@ def mounted(directory):
         return any(line.split()[4].encode().decode("unicode_escape") == want for line in table)
 
 
+def expect_error(number, call, *arguments):
+    """Holds call(*arguments) to failing with this errno."""
+    try:
+        call(*arguments)
+    except OSError as error:
+        assert error.errno == number, error
+    else:
+        raise AssertionError(f"{call} did not fail")
+
+
 def processes_with(word):
     """The processes that have this word somewhere in their command line."""
     word, found = os.fsencode(word), []

@@ -12,7 +12,7 @@ import pytest
 import lib_data
 from lib_local import in_children
 from lib_mount import environment, start_fails
-from lib_proc import PAILCTL, PAILFS, mounted, run, wait_until
+from lib_proc import PAILCTL, PAILFS, expect_error, mounted, run, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user too")
 NOBODY = 65534
@@ -58,12 +58,6 @@ def user():
     shutil.rmtree(one.base)
 
 
-def refused(number, call, *arguments):
-    with pytest.raises(OSError) as caught:
-        call(*arguments)
-    assert caught.value.errno == number, caught.value
-
-
 @pytest.mark.parametrize("kind", ["file", "direct", "mem"])
 def test_a_local_store(user, kind):
     root = Path(tempfile.mkdtemp(prefix="backing-", dir=user.home)) if kind != "mem" else None
@@ -95,13 +89,13 @@ def test_a_local_store(user, kind):
         assert os.getxattr(here / "g", "user.colour") == b"blue"
 
         os.chmod(here / "g", 0o400)
-        refused(errno.EACCES, os.open, here / "g", os.O_WRONLY)
-        refused(errno.EPERM, os.chown, here / "g", 0, 0)
-        refused(errno.EPERM, os.mknod, here / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        expect_error(errno.EACCES, os.open, here / "g", os.O_WRONLY)
+        expect_error(errno.EPERM, os.chown, here / "g", 0, 0)
+        expect_error(errno.EPERM, os.mknod, here / "device", stat.S_IFCHR | 0o600, os.makedev(1, 3))
         if root:
-            refused(errno.EACCES, (here / "roots").read_bytes)
-            refused(errno.EPERM, os.chmod, here / "roots", 0o666)
-            refused(errno.EACCES, (here / "locked/f").touch)
+            expect_error(errno.EACCES, (here / "roots").read_bytes)
+            expect_error(errno.EPERM, os.chmod, here / "roots", 0o666)
+            expect_error(errno.EACCES, (here / "locked/f").touch)
             os.unlink(here / "roots")  # the directory is nobody's
         os.unlink(here / "hard")
         shutil.rmtree(here / "d")
@@ -110,7 +104,7 @@ def test_a_local_store(user, kind):
     user.start(f"{kind}://{root or ''}")
     user(work)
     # Without allow_other the kernel keeps all others out, root too.
-    refused(errno.EACCES, os.listdir, user.mnt)
+    expect_error(errno.EACCES, os.listdir, user.mnt)
     if root:
         st = (root / "g").stat()
         assert (st.st_uid, stat.S_IMODE(st.st_mode), st.st_size) == (NOBODY, 0o400, 2_000_000)
@@ -123,7 +117,7 @@ def test_a_bucket(user, nulls3):
         assert "stored.zip" in os.listdir(user.mnt / "tools")
         run(["cmp", user.mnt / "tools/odd.bin", user.home / "original"])
         assert (user.mnt / "tools/odd.bin").stat().st_uid == NOBODY
-        refused(errno.EROFS, (user.mnt / "tools/new").touch)
+        expect_error(errno.EROFS, (user.mnt / "tools/new").touch)
         assert b"pailfs_store_requests_total" in (user.mnt / ".pailfs/stats").read_bytes()
 
     shutil.copy(lib_data.data("tools") / "odd.bin", user.home / "original")
@@ -131,7 +125,7 @@ def test_a_bucket(user, nulls3):
     s3 = nulls3.s3()
     user.start("s3://bench", *s3.options, env=s3.environ)
     user(work)
-    refused(errno.EACCES, os.listdir, user.mnt)
+    expect_error(errno.EACCES, os.listdir, user.mnt)
     run(["fusermount3", "-u", user.mnt], **AS_NOBODY)
     wait_until(lambda: not mounted(user.mnt), 10, "end of the mount")
 

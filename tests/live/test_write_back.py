@@ -16,38 +16,24 @@ import pytest
 
 from lib_local import WRITEBACK, Local
 from lib_mount import environment
-from lib_proc import PAILCTL, PAILFS, run, wait_until
+from lib_proc import PAILCTL, PAILFS, expect_error, run, wait_until
 
 MIB = 1 << 20
 DATA = random.Random(1).randbytes(MIB)
 
 
 @pytest.fixture(params=WRITEBACK)
-def local(request):
-    """local(OPTION...) -> a fresh mount of each kind in turn."""
-    made = []
-
-    def make(*options):
-        made.append(Local(request.param, *options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-def expect_error(number, call, *arguments):
-    with pytest.raises(OSError) as caught:
-        call(*arguments)
-    assert caught.value.errno == number, caught.value
+def kept(request, local):
+    """kept(OPTION...) -> a fresh mount of each kind in turn, whose writes the kernel keeps."""
+    return lambda *options: local(request.param, *options)
 
 
 def requests(spent, op):
     return spent.sum("pailfs_fuse_requests_total", op=op)
 
 
-def test_small_writes_are_gathered(local):
-    fs = local()
+def test_small_writes_are_gathered(kept):
+    fs = kept()
     before = fs.mount.stats()
     with open(fs.path("value"), "wb", buffering=0) as f:
         for at in range(0, MIB, 1000):
@@ -60,9 +46,9 @@ def test_small_writes_are_gathered(local):
     assert fs.path("value").read_bytes() == DATA
 
 
-def test_pages_are_kept_over_an_open(local):
+def test_pages_are_kept_over_an_open(kept):
     """The backing's times have moved by the kernel's own late writes, which drops no page."""
-    fs = local()
+    fs = kept()
     fs.path("value").write_bytes(DATA)
     before = fs.mount.stats()
     for _ in range(3):
@@ -70,9 +56,9 @@ def test_pages_are_kept_over_an_open(local):
     assert (fs.mount.stats() - before).read_bytes == 0
 
 
-def test_a_page_is_changed_through_a_handle_that_only_writes(local):
+def test_a_page_is_changed_through_a_handle_that_only_writes(kept):
     """The kernel reads the rest of the page through it."""
-    fs = local()
+    fs = kept()
     os.mknod(fs.path("value"), stat.S_IFREG | 0o644)
     os.truncate(fs.path("value"), 9000)
     for name, expected in (("value", 9000), ("new", 0)):
@@ -83,9 +69,9 @@ def test_a_page_is_changed_through_a_handle_that_only_writes(local):
             (bytes(5000) + b"x" * 10).ljust(expected, b"\0")
 
 
-def test_appends_come_behind_what_is_not_sent_yet(local):
+def test_appends_come_behind_what_is_not_sent_yet(kept):
     """The end is the kernel's to know, whichever way the bytes take."""
-    fs = local()
+    fs = kept()
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     one, two, direct = (os.open(fs.path("log"), flags | more) for more in (0, 0, os.O_DIRECT))
     expected = b""
@@ -102,9 +88,9 @@ def test_appends_come_behind_what_is_not_sent_yet(local):
         assert fs.backing("log").read_bytes() == expected
 
 
-def test_bytes_that_are_not_sent_yet_are_no_hole(local):
+def test_bytes_that_are_not_sent_yet_are_no_hole(kept):
     """cp(1) and tar(1) leave out what they are told is one."""
-    fs = local()
+    fs = kept()
     fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT)
     os.ftruncate(fd, 4 * MIB)
     os.pwrite(fd, b"data", 2 * MIB)
@@ -117,8 +103,8 @@ def test_bytes_that_are_not_sent_yet_are_no_hole(local):
     os.close(fd)
 
 
-def test_late_errors_reach_fsync_and_close(local):
-    fs = local("chaos=error=@1:EIO:write")
+def test_late_errors_reach_fsync_and_close(kept):
+    fs = kept("chaos=error=@1:EIO:write")
     fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT)
     assert os.pwrite(fd, DATA, 0) == MIB
     expect_error(errno.EIO, os.fsync, fd)
@@ -128,8 +114,8 @@ def test_late_errors_reach_fsync_and_close(local):
     assert fs.path("value").read_bytes() == DATA
 
 
-def test_a_full_disk_is_told_by_fsync_or_close(local):
-    fs = local("chaos=space=300k")
+def test_a_full_disk_is_told_by_fsync_or_close(kept):
+    fs = kept("chaos=space=300k")
     for sync in (os.fsync, os.close):
         fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         assert os.pwrite(fd, DATA, 0) == MIB
@@ -138,8 +124,8 @@ def test_a_full_disk_is_told_by_fsync_or_close(local):
             os.close(fd)
 
 
-def test_times_are_those_of_the_writes(local):
-    fs = local()
+def test_times_are_those_of_the_writes(kept):
+    fs = kept()
     fd = os.open(fs.path("value"), os.O_RDWR | os.O_CREAT)
     os.pwrite(fd, DATA, 0)
     written = os.fstat(fd).st_mtime_ns

@@ -8,31 +8,18 @@ import stat
 
 import pytest
 
-from lib_local import KINDS, Local, in_children
+from lib_local import KINDS, in_children
 from lib_mount import start_fails
+from lib_proc import expect_error
 
 MIB = 1 << 20
 OLD = bytes(range(250)) * 40  # 10,000 bytes
 
 
 @pytest.fixture(params=KINDS)
-def chaos(request):
+def chaos(request, local):
     """chaos(FAULT...) -> a mount that has these faults."""
-    made = []
-
-    def make(*faults):
-        made.append(Local(request.param, "chaos=" + "\\,".join(faults)))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
-def expect_error(number, call, *arguments):
-    with pytest.raises(OSError) as caught:
-        call(*arguments)
-    assert caught.value.errno == number, caught.value
+    return lambda *faults: local(request.param, "chaos=" + "\\,".join(faults))
 
 
 def make_file(path, operation="", size=len(OLD)):

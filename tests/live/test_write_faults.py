@@ -11,25 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lib_local import Local
 from lib_mount import Mount, environment, start_fails
-from lib_proc import PAILFS, mounted, run, wait_until
+from lib_proc import PAILFS, expect_error, mounted, run, wait_until
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system of its own")
 MIB = 1 << 20
-
-
-@pytest.fixture
-def local(request):
-    made = []
-
-    def make(kind="file", *options, root=None):
-        made.append(Local(kind, *options, root=root))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 @pytest.fixture
@@ -40,12 +26,6 @@ def small():
     yield root
     run(["umount", root])
     root.rmdir()
-
-
-def expect_error(number, call, *arguments):
-    with pytest.raises(OSError) as caught:
-        call(*arguments)
-    assert caught.value.errno == number, caught.value
 
 
 @needs_root
