@@ -170,3 +170,10 @@ void http_auth_learn_region(struct http_store *hs, const char *region)
 	free(hs->region);
 	hs->region = xstrdup(region);
 }
+
+struct dialect_session http_auth_session(const struct http_op *h)
+{
+	return (struct dialect_session){.credentials = h->credentials,
+	                                .region = h->region ? h->region : "",
+	                                .realtime_ns = clock_realtime(h->hs->store.clock)};
+}

@@ -160,8 +160,7 @@ static int build(struct http_op *h)
 {
 	const struct dialect *d = h->hs->dialect;
 	const void *config = h->hs->source.config;
-	struct dialect_session session = {h->credentials, h->region,
-	                                  clock_realtime(h->hs->store.clock)};
+	struct dialect_session session = http_auth_session(h);
 	struct buf endpoint = BUF_INIT;
 	bool trusted = true;
 	int r;

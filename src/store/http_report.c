@@ -217,7 +217,7 @@ static const char *status_advice(const struct http_op *h)
 
 static void add_sentence(struct buf *out, const struct http_op *h, int error)
 {
-	struct dialect_session session = {h->credentials, h->region ? h->region : "", 0};
+	struct dialect_session session = http_auth_session(h);
 
 	if (h->judged && !h->why[0] && h->hs->dialect->explain) {
 		h->hs->dialect->explain(h->hs->source.config, &h->call, &session, &h->answer, h->verdict,

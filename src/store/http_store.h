@@ -170,6 +170,8 @@ int http_auth_take(struct http_op *h);
  * again, unless that has happened since h took them. */
 int http_auth_renew(struct http_op *h);
 void http_auth_learn_region(struct http_store *hs, const char *region);
+/* What the dialect is told of who asks, with the time of now. Borrows h's credentials and region. */
+struct dialect_session http_auth_session(const struct http_op *h);
 
 /* ---- http_report.c ---- */
 

@@ -1,5 +1,6 @@
 """What pailfs refuses to mount: one clear line, the right status, nothing left behind."""
 import os
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -11,6 +12,11 @@ from lib_mount import environment, start_fails
 from lib_proc import PAILFS, free_ports, mounted, processes_with, run, wait_until
 
 QUICK = ("connect_timeout=1s", "retry_timeout=2s", "stall_timeout=1s")
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
 
 
 def says(line, *words):
@@ -44,19 +50,42 @@ def test_no_credentials(s3):
     says(line, "credentials", "no_sign")
 
 
-@pytest.mark.parametrize("code, words", [
-    ("ExpiredToken", ["expired"]),
-    ("RequestTimeTooSkewed", ["clock"]),
-])
-def test_answers_that_ask_for_the_user(code, words):
-    """What AWS answers to a stale session and to a wrong clock."""
-    status = 400 if code == "ExpiredToken" else 403
-    with Canned(status, f"<Error><Code>{code}</Code><Message>m</Message></Error>") as server:
+def test_expired_token():
+    """What AWS answers to a session that is over; no server here hands out sessions."""
+    with Canned(400, "<Error><Code>ExpiredToken</Code><Message>m</Message></Error>") as server:
         line = start_fails("s3://b", f"endpoint={server.url}", "region=us-east-1", *QUICK,
                            env={"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
                                 "AWS_SESSION_TOKEN": "very-secret-token"})
-        says(line, str(status), code, *words)
+        says(line, "400 ExpiredToken", "renew the session", "AWS_ACCESS_KEY_ID")
         assert "very-secret-token" not in line
+
+
+SHIFTED_CLOCK = """
+    #include <time.h>
+    #include <unistd.h>
+    #include <sys/syscall.h>
+
+    int clock_gettime(clockid_t id, struct timespec *t)
+    {
+        int r = syscall(SYS_clock_gettime, id, t);
+        t->tv_sec += id == CLOCK_REALTIME ? MINUTES * 60 : 0;
+        return r;
+    }
+"""
+
+
+@pytest.mark.parametrize("minutes, where", [(-90, "behind"), (45, "ahead of")])
+def test_skewed_clock(ceph, tmp_path, minutes, where):
+    """Of this machine, as pailfs sees it, against a server whose clock is right."""
+    library = tmp_path / "clock.so"
+    run(["cc", "-shared", "-fPIC", f"-DMINUTES=({minutes})", "-x", "c", "-o", library,
+         write(tmp_path / "clock.c", SHIFTED_CLOCK)])
+    s3 = ceph.s3()
+    line = start_fails("s3://b", *s3.options,
+                       env={**s3.environ, "LD_PRELOAD": str(library)})
+    says(line, "403 RequestTimeTooSkewed", "set it")
+    told = re.search(r"this machine's clock is (\d+) minutes (\D+) the server's", line)
+    assert told and told[2] == where and abs(int(told[1]) - abs(minutes)) <= 1, line
 
 
 @pytest.mark.parametrize("status, body", [
