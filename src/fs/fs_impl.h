@@ -123,6 +123,13 @@ void ending_end(struct ending *e);
  * waits for it. */
 void settle_notices(struct fs *fs);
 
+/* ---- attach.c ---- */
+
+/* Leads what libfuse has to say to the log. */
+void attach_log(void);
+/* Mounts the session. Returns 0, or -errno with a line in `error`; nothing but that line is said. */
+int attach(struct fs *fs, struct buf *error);
+
 /* ---- readahead.c ---- */
 
 /* Asks the kernel to read ahead of sequential readers of this mount by `kib`, in requests of

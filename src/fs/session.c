@@ -7,27 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "pailfs/base/lock.h"
-#include "pailfs/base/log.h"
 
 /* INIT offers 128 KiB and can only lower it, but requests of 1 MiB read half as much faster. */
 #define KERNEL_READAHEAD_KIB 1024
-
-__attribute__((format(printf, 2, 0)))
-static void log_fuse(enum fuse_log_level level, const char *format, va_list ap)
-{
-	struct buf line = BUF_INIT;
-
-	buf_vaddf(&line, format, ap);
-	while (line.length && line.data[line.length - 1] == '\n')
-		buf_truncate(&line, line.length - 1);
-	if (level <= FUSE_LOG_ERR)
-		log_error(LOG_FS, "%s", line.data);
-	else if (level <= FUSE_LOG_INFO)
-		log_info(LOG_FS, "%s", line.data);
-	else
-		log_debug(LOG_FS, "%s", line.data);
-	buf_release(&line);
-}
 
 /* One -o word, with commas and backslashes in its value escaped as libfuse reads them. */
 static void add_option(struct buf *out, const char *name, const char *value)
@@ -88,7 +70,7 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 	list_init(&fs->parked);
 	set_owner(fs);
 	fs->readahead_kib = KERNEL_READAHEAD_KIB;
-	fuse_set_log_func(log_fuse);
+	attach_log();
 
 	err = dispatch_create("pailfs-forget", &fs->dispatch);
 	if (!err)
@@ -111,10 +93,8 @@ int fs_mount(const struct fs_config *config, struct fs **out, struct buf *error)
 		buf_addf(error, "%s: libfuse refuses the options %s", fs->mountpoint, options.data);
 		goto fail;
 	}
-	if (fuse_session_mount(fs->session, fs->mountpoint)) {
-		err = errno ? -errno : -EIO;
-		buf_addf(error, "%s: cannot mount: %s; see the lines above or the log", fs->mountpoint,
-		         strerror(-err));
+	err = attach(fs, error);
+	if (err) {
 		fuse_session_destroy(fs->session);
 		fs->session = NULL;
 		goto fail;

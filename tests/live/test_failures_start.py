@@ -264,6 +264,16 @@ def test_no_fusermount3():
     says(line, "fusermount3", "fuse3")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has the right that is taken here")
+@pytest.mark.parametrize("arguments", [(), ("-f",), ("-d",)])
+def test_no_right_to_mount(arguments):
+    """As in a container that was given /dev/fuse and no more. libfuse and fusermount3 complain in
+    lines of their own, of which ours tells."""
+    drop = ["--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+    line = start_fails("mem://", prefix=["setpriv", *drop], arguments=arguments)
+    says(line, "Operation not permitted", "--cap-add SYS_ADMIN")
+
+
 # The background start.
 
 @contextmanager
