@@ -77,6 +77,7 @@ struct cache_waiter {
 	uint64_t need;   /* bytes, of one that waits for memory */
 	enum { WAITS_NOT, WAITS_FOR_BYTES, WAITS_FOR_MEMORY } waits; /* the cache's lock */
 	bool withdrawn;  /* likewise */
+	bool in_turn;    /* likewise; it has waited for memory */
 	int result;
 };
 
@@ -91,11 +92,12 @@ enum cache_state cache_look(struct cache_object *o, struct range r, uint64_t *mi
 /* Claims what is absent of r, all of it or nothing, for fetches that the caller must now
  * start: segments of at most `max` bytes, wanted, for cache_claimed to take from the list. r
  * begins at a page and ends at one or with the value; max is whole pages. Returns 0, with an
- * empty list when nothing is absent; -ENOBUFS when the lane has no room (demand: wait with
- * cache_wait_memory); or -ENOMEM when the system has none. Where it had some but not enough, the
- * beginning is claimed, with 0. */
+ * empty list when nothing is absent; -ENOBUFS when the lane has no room, or others wait for it
+ * (demand: wait with cache_wait_memory); or -ENOMEM when the system has none. Where it had some but
+ * not enough, the beginning is claimed, with 0. w: for whom, NULL for nobody in particular; who has
+ * waited for memory is not behind those who still do. */
 int cache_claim(struct cache_object *o, struct range r, size_t max, enum cache_lane lane,
-                struct list *claimed);
+                const struct cache_waiter *w, struct list *claimed);
 /* The next segment of a claim, in order; NULL after the last. */
 struct cache_segment *cache_claimed(struct list *claimed);
 struct range cache_segment_range(const struct cache_segment *s);
@@ -112,8 +114,9 @@ void cache_finish(struct cache_segment *s, int error);
 int cache_wait(struct cache_object *o, struct cache_waiter *w, struct range r);
 /* Gives a pinned range back, after the reply; one that is not pinned is fine. */
 void cache_unpin(struct cache_object *o, struct cache_pin *pin);
-/* Waits until a demand claim of r, which got -ENOBUFS, would be granted: wake(0). Returns 1
- * without queueing when it would be now, or -EINTR as above. Holds nothing meanwhile. */
+/* Waits until a demand claim of r, which got -ENOBUFS, would be granted: wake(0). Those who wait come
+ * in order, and who finds the memory gone again comes first. Returns 1 without queueing when it would
+ * be granted now, or -EINTR as above. Holds nothing meanwhile. */
 int cache_wait_memory(struct cache_object *o, struct cache_waiter *w, struct range r, size_t max);
 /* Withdraws a waiter, from its waits to come too; false when it does not wait, or has woken or
  * is about to. Any thread, from cache_waiter_init on. */

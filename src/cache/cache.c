@@ -250,6 +250,13 @@ static bool room_for(const struct cache *c, uint64_t n)
 	return stuck == 0 || stuck + n <= c->memory;
 }
 
+/* Whether a demand claim of n bytes is granted. Whoever comes while others wait is behind them: of
+ * requests that fit at once there may always be some, and one that needs more would wait for ever. */
+static bool is_granted(const struct cache *c, uint64_t n, const struct cache_waiter *w)
+{
+	return ((w && w->in_turn) || list_empty(&c->memory_waiters)) && room_for(c, n);
+}
+
 static void evict_stale(struct cache *c, uint64_t enough)
 {
 	uint64_t before = c->fresh_bytes;
@@ -264,7 +271,7 @@ static void evict_stale(struct cache *c, uint64_t enough)
 }
 
 /* Makes room for n bytes more in the lane; false when there is none to be had. */
-static bool reserve(struct cache *c, uint64_t n, enum cache_lane lane)
+static bool reserve(struct cache *c, uint64_t n, enum cache_lane lane, const struct cache_waiter *w)
 {
 	if (lane == CACHE_SPECULATION) {
 		uint64_t share = SPECULATION_SHARE(c->memory);
@@ -277,7 +284,7 @@ static bool reserve(struct cache *c, uint64_t n, enum cache_lane lane)
 		if (c->filling[CACHE_SPECULATION] + c->fresh_bytes + n > share ||
 		    c->held - c->spent_bytes + n > c->memory)
 			return false;
-	} else if (!room_for(c, n)) {
+	} else if (!is_granted(c, n, w)) {
 		return false;
 	}
 	while (c->held + n > c->memory && !list_empty(&c->spent))
@@ -320,6 +327,7 @@ static void take_memory_waiters(struct cache *c, struct list *woken)
 		need += w->need;
 		if (!room_for(c, need))
 			break;
+		w->in_turn = true;
 		decide(w, 0, woken);
 	}
 }
@@ -473,7 +481,7 @@ static int claim_part(struct cache_object *o, struct range part, enum cache_lane
 }
 
 int cache_claim(struct cache_object *o, struct range r, size_t max, enum cache_lane lane,
-                struct list *claimed)
+                const struct cache_waiter *w, struct list *claimed)
 {
 	struct range part = r;
 	uint64_t cost;
@@ -483,7 +491,7 @@ int cache_claim(struct cache_object *o, struct range r, size_t max, enum cache_l
 	scoped_lock(&o->cache->lock);
 	/* Making room may take away segments of this object that stand in r. */
 	while ((cost = claim_cost(o, r, max)) != 0) {
-		if (!reserve(o->cache, cost, lane))
+		if (!reserve(o->cache, cost, lane, w))
 			return -ENOBUFS;
 		if (claim_cost(o, r, max) == cost)
 			break;
@@ -578,7 +586,7 @@ void cache_waiter_init(struct cache_waiter *w, void (*wake)(struct cache_waiter 
 	w->wake = wake;
 	w->pin = pin;
 	w->waits = WAITS_NOT;
-	w->withdrawn = false;
+	w->withdrawn = w->in_turn = false;
 	list_init(&w->link);
 	pin->count = 0;
 }
@@ -624,10 +632,13 @@ int cache_wait_memory(struct cache_object *o, struct cache_waiter *w, struct ran
 	if (w->withdrawn)
 		return -EINTR;
 	w->need = claim_cost(o, r, max);
-	if (w->need == 0 || room_for(c, w->need))
+	if (w->need == 0 || is_granted(c, w->need, w))
 		return 1;
 	w->waits = WAITS_FOR_MEMORY;
-	list_append(&c->memory_waiters, &w->link);
+	if (w->in_turn)
+		list_prepend(&c->memory_waiters, &w->link);
+	else
+		list_append(&c->memory_waiters, &w->link);
 	return 0;
 }
 

@@ -216,7 +216,7 @@ static void engine_leave(struct read_engine *e)
 		pthread_mutex_unlock(&e->lock);
 		/* Its requests hold the reader until they end, which none does before its turn
 		 * below. Where the budget has no room for all together, each asks by itself. */
-		fetch_demand(list_first(&batch, struct reader_request, pending)->reader, merged);
+		fetch_demand(list_first(&batch, struct reader_request, pending)->reader, merged, NULL);
 		while (!list_empty(&batch)) {
 			struct reader_request *q = list_first(&batch, struct reader_request, pending);
 
@@ -396,10 +396,10 @@ void fetch_promote(struct reader *r, struct range range)
 	}
 }
 
-int fetch_claim(struct reader *r, struct range demand, struct list *batch)
+int fetch_claim(struct reader *r, struct range demand, const struct cache_waiter *w, struct list *batch)
 {
 	struct list claimed = LIST_INIT(claimed);
-	int err = cache_claim(r->cached, demand, r->engine->config.limits.max_part, CACHE_DEMAND, &claimed);
+	int err = cache_claim(r->cached, demand, r->engine->config.limits.max_part, CACHE_DEMAND, w, &claimed);
 
 	prepare(r, &claimed, false, batch);
 	return err;
@@ -414,7 +414,7 @@ uint64_t fetch_claim_ahead(struct reader *r, struct range ahead, uint64_t part, 
 
 		if (cache_look(r->cached, next, NULL) == CACHE_ABSENT) {
 			if (!may_speculate(r->engine) ||
-			    cache_claim(r->cached, next, part, CACHE_SPECULATION, &claimed))
+			    cache_claim(r->cached, next, part, CACHE_SPECULATION, NULL, &claimed))
 				break;
 			prepare(r, &claimed, true, batch);
 		}
@@ -423,13 +423,13 @@ uint64_t fetch_claim_ahead(struct reader *r, struct range ahead, uint64_t part, 
 	return ahead.start;
 }
 
-int fetch_demand(struct reader *r, struct range demand)
+int fetch_demand(struct reader *r, struct range demand, const struct cache_waiter *w)
 {
 	struct list batch = LIST_INIT(batch);
 	int err;
 
 	pthread_mutex_lock(&r->lock);
-	err = fetch_claim(r, demand, &batch);
+	err = fetch_claim(r, demand, w, &batch);
 	pthread_mutex_unlock(&r->lock);
 	fetch_launch(&batch);
 	return err;

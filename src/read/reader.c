@@ -5,8 +5,9 @@
  * once fills and wakes inside the call).
  *
  * Claiming decides who fetches. It is one step with the plan, so each plan sees what those
- * before it have claimed, and reads that arrive together are not fetched in slices. When a fetch ends early its waiters come back through reader_go(), which
- * claims what is absent then, exactly; a final error goes to those who waited for it.
+ * before it have claimed, and reads that arrive together are not fetched in slices. When a
+ * fetch ends early its waiters come back through reader_go(), which claims what is absent then,
+ * exactly; a final error goes to those who waited for it.
  *
  * A failure is remembered for a second: the kernel follows a failed READ at once with one of
  * the same place (F1). */
@@ -148,7 +149,7 @@ static void claim_plan(struct reader *r, const struct policy_read *read, const s
                        struct policy_stream *stream, struct list *batch)
 {
 	if (!policy_read_covered(read) && (refusal(r, read->range) || !fetch_may_start(r->engine) ||
-	                                   fetch_claim(r, plan->demand, batch)))
+	                                   fetch_claim(r, plan->demand, NULL, batch)))
 		return;
 	stream->fetched_to =
 	        MAX(stream->fetched_to, fetch_claim_ahead(r, plan->ahead, plan->part, batch));
@@ -169,7 +170,7 @@ static int reader_go(struct reader_request *q, bool queued)
 			break;
 		if (!queued && fetch_queue(q))
 			return 0;
-		result = fetch_demand(r, q->demand);
+		result = fetch_demand(r, q->demand, &q->waiter);
 		if (result != 0 && result != -ENOBUFS)
 			break;
 		if (result == 0 || range_length(q->demand) > range_length(page_range(q))) {

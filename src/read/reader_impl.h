@@ -54,14 +54,14 @@ struct policy_limits fetch_limits(struct read_engine *e);
 bool fetch_may_start(struct read_engine *e);
 /* Claims what is absent of demand and appends its fetches to `batch`, which the caller starts
  * once it has let go of the reader's lock, which is held: 0, -ENOBUFS when the budget has no
- * room, or -ENOMEM. */
-int fetch_claim(struct reader *r, struct range demand, struct list *batch);
+ * room, or -ENOMEM. w: for whom, as of cache_claim. */
+int fetch_claim(struct reader *r, struct range demand, const struct cache_waiter *w, struct list *batch);
 /* The same for speculation, as far as budget and connections go; returns how far that was. */
 uint64_t fetch_claim_ahead(struct reader *r, struct range ahead, uint64_t part, struct list *batch);
 /* Starts the GETs of a batch, in its order. No lock is held. */
 void fetch_launch(struct list *batch);
 /* Claims and starts. Demand starts however many GETs are in flight. */
-int fetch_demand(struct reader *r, struct range demand);
+int fetch_demand(struct reader *r, struct range demand, const struct cache_waiter *w);
 /* Queues a request whose demand is absent until a GET may start, when all that may be in flight
  * are: false when they are not. It comes back through reader_resume. */
 bool fetch_queue(struct reader_request *q);

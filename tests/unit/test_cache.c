@@ -100,7 +100,7 @@ static struct cache_segment *claim_one(struct range r, enum cache_lane lane)
 	struct list claimed = LIST_INIT(claimed);
 	struct cache_segment *s;
 
-	ck_assert_int_eq(cache_claim(object, r, 1u << 30, lane, &claimed), 0);
+	ck_assert_int_eq(cache_claim(object, r, 1u << 30, lane, NULL, &claimed), 0);
 	s = cache_claimed(&claimed);
 	ck_assert_ptr_nonnull(s);
 	ck_assert(list_empty(&claimed));
@@ -110,7 +110,7 @@ static struct cache_segment *claim_one(struct range r, enum cache_lane lane)
 static int claim_fails(struct range r, enum cache_lane lane)
 {
 	struct list claimed = LIST_INIT(claimed);
-	int err = cache_claim(object, r, 1u << 30, lane, &claimed);
+	int err = cache_claim(object, r, 1u << 30, lane, NULL, &claimed);
 
 	ck_assert(list_empty(&claimed));
 	return err;
@@ -178,7 +178,7 @@ START_TEST(a_byte_is_claimed_once)
 	const struct range want[] = {pages(0, 3), pages(3, 4), pages(6, 9)};
 
 	/* What is absent around it, in parts of at most three pages. */
-	ck_assert_int_eq(cache_claim(object, pages(0, 9), 3 * PAGE, CACHE_DEMAND, &claimed), 0);
+	ck_assert_int_eq(cache_claim(object, pages(0, 9), 3 * PAGE, CACHE_DEMAND, NULL, &claimed), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
 		s = cache_claimed(&claimed);
 		ck_assert_uint_eq(cache_segment_range(s).start, want[i].start);
@@ -339,6 +339,45 @@ START_TEST(a_pin_holds_and_memory_waiters_come_in_order)
 }
 END_TEST
 
+/* However many small ones come: F1. */
+START_TEST(who_waits_for_memory_is_not_overtaken)
+{
+	struct cache_segment *large = claim_one(pages(0, 40), CACHE_DEMAND);
+	struct cache_segment *small = claim_one(pages(40, 60), CACHE_DEMAND), *s;
+	struct list claimed = LIST_INIT(claimed);
+	struct reading first, second;
+
+	cache_waiter_init(&first.waiter, on_wake, &first.pin);
+	cache_waiter_init(&second.waiter, on_wake, &second.pin);
+	first.woken = second.woken = 0;
+	ck_assert_int_eq(cache_wait_memory(object, &first.waiter, pages(100, 128), 1u << 20), 0);
+	/* It would fit, but comes later. */
+	ck_assert_int_eq(claim_fails(pages(200, 204), CACHE_DEMAND), -ENOBUFS);
+	ck_assert_int_eq(cache_wait_memory(object, &second.waiter, pages(200, 204), 1u << 20), 0);
+	cache_finish(small, -EIO);
+	ck_assert_int_eq(first.woken, 0);
+	cache_finish(large, -EIO);
+	ck_assert_int_eq(first.woken + second.woken, 2);
+
+	/* Somebody comes before the first has claimed; so it waits again, before all others. */
+	large = claim_one(pages(0, 40), CACHE_DEMAND);
+	small = claim_one(pages(40, 50), CACHE_DEMAND);
+	cache_waiter_init(&second.waiter, on_wake, &second.pin);
+	ck_assert_int_eq(cache_wait_memory(object, &second.waiter, pages(200, 232), 1u << 20), 0);
+	ck_assert_int_eq(cache_wait_memory(object, &first.waiter, pages(100, 128), 1u << 20), 0);
+	first.woken = second.woken = 0;
+	cache_finish(large, -EIO);
+	ck_assert_int_eq(first.woken, 1);
+	ck_assert_int_eq(second.woken, 0);
+	ck_assert_int_eq(cache_claim(object, pages(100, 128), 1u << 20, CACHE_DEMAND, &first.waiter, &claimed), 0);
+	s = cache_claimed(&claimed);
+	ck_assert_ptr_nonnull(s);
+	cache_finish(s, -EIO);
+	ck_assert_int_eq(second.woken, 1);
+	cache_finish(small, -EIO);
+}
+END_TEST
+
 START_TEST(a_lone_request_passes_though_larger_than_the_budget)
 {
 	struct reading waiting;
@@ -377,7 +416,7 @@ static void model_claim(struct model_fetch *fetches, unsigned *seed, uint64_t si
 	if (unused < FETCHES / 2)
 		return;
 	r.end = MIN(r.end, size);
-	cache_claim(object, r, 4 * PAGE, rand_r(seed) % 2 ? CACHE_DEMAND : CACHE_SPECULATION, &claimed);
+	cache_claim(object, r, 4 * PAGE, rand_r(seed) % 2 ? CACHE_DEMAND : CACHE_SPECULATION, NULL, &claimed);
 	while ((s = cache_claimed(&claimed)) != NULL) {
 		for (int i = 0; i < FETCHES; i++)
 			if (!fetches[i].segment) {
@@ -510,6 +549,7 @@ int main(void)
 	tcase_add_test(cases, read_means_all_of_it);
 	tcase_add_test(cases, stale_leftovers_make_way_for_speculation);
 	tcase_add_test(cases, a_pin_holds_and_memory_waiters_come_in_order);
+	tcase_add_test(cases, who_waits_for_memory_is_not_overtaken);
 	tcase_add_test(cases, a_lone_request_passes_though_larger_than_the_budget);
 	tcase_add_loop_test(model, agrees_with_the_bytes, 0, 8);
 	tcase_set_timeout(model, 120);
