@@ -123,6 +123,7 @@ struct dialect_answer {
 	struct store_attr attr;             /* etag, mtime, version, class, type; size is http_store's */
 	int64_t date_s;                     /* the server's clock; 0: not told */
 	uint64_t retry_after_ns;            /* 0: not told */
+	int64_t retry_at_s;                 /* the same as a date, by the server's clock; 0: not told */
 	char location[8192];                /* "" none, or longer; as sent, may be relative */
 	char region[40];                    /* where the bucket is, if the answer told */
 	char request_id[96];                /* for the log; as sent */

@@ -62,19 +62,21 @@ invalid:
 	return -EINVAL;
 }
 
-/* The delay of a Retry-After; a date is turned into one by the answer's own clock, since ours
- * may differ. A server may not send us to sleep for longer than the budget anyway. */
-static uint64_t retry_after(const struct dialect_answer *a, const char *value, size_t n)
-{
-	uint64_t seconds;
-	int64_t date;
+/* A server may not send us to sleep for longer than the budget anyway. */
+#define RETRY_AFTER_MAX 3600
 
-	if (!dialect_parse_number(value, n, &seconds))
-		return MIN(seconds, 3600) * NS_PER_SECOND;
-	date = dialect_parse_date(value, n) / (int64_t)NS_PER_SECOND;
-	if (!date || !a->date_s || date <= a->date_s)
-		return 0;
-	return (uint64_t)MIN(date - a->date_s, 3600) * NS_PER_SECOND;
+/* A Retry-After that is a date is turned into a delay by the answer's own clock, since ours may
+ * differ; Date may stand before it or behind it. */
+static void settle_retry_after(struct dialect_answer *a)
+{
+	if (a->date_s && a->retry_at_s > a->date_s)
+		a->retry_after_ns =
+		        (uint64_t)MIN(a->retry_at_s - a->date_s, RETRY_AFTER_MAX) * NS_PER_SECOND;
+}
+
+static int64_t parse_seconds(const char *value, size_t n)
+{
+	return dialect_parse_date(value, n) / (int64_t)NS_PER_SECOND;
 }
 
 void answer_header(struct dialect_answer *a, const char *name, const char *value, size_t n)
@@ -98,11 +100,16 @@ void answer_header(struct dialect_answer *a, const char *name, const char *value
 	} else if (!strcmp(name, "last-modified")) {
 		a->attr.mtime_ns = dialect_parse_date(value, n);
 	} else if (!strcmp(name, "date")) {
-		a->date_s = dialect_parse_date(value, n) / (int64_t)NS_PER_SECOND;
+		a->date_s = parse_seconds(value, n);
+		settle_retry_after(a);
 	} else if (!strcmp(name, "location")) {
 		copy_value(a->location, sizeof(a->location), value, n);
 	} else if (!strcmp(name, "retry-after")) {
-		a->retry_after_ns = retry_after(a, value, n);
+		if (!dialect_parse_number(value, n, &number))
+			a->retry_after_ns = MIN(number, RETRY_AFTER_MAX) * NS_PER_SECOND;
+		else
+			a->retry_at_s = parse_seconds(value, n);
+		settle_retry_after(a);
 	}
 }
 

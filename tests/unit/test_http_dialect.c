@@ -197,6 +197,38 @@ START_TEST(content_ranges_parse)
 }
 END_TEST
 
+#define AT_NOON "Wed, 31 Jan 2024 12:00:00 GMT"
+#define AFTER_NOON "Wed, 31 Jan 2024 12:00:30 GMT"
+
+/* Seconds that Retry-After asks for. A date there is compared with the server's own clock, on
+ * whichever side of it that is told. */
+static const struct {
+	const char *headers[2][2];
+	uint64_t seconds;
+} delays[] = {
+	{{{"retry-after", "7"}}, 7},
+	{{{"retry-after", "4000"}}, 3600},
+	{{{"retry-after", "-1"}}, 0},
+	{{{"retry-after", "soon"}}, 0},
+	{{{"retry-after", "7"}, {"date", AT_NOON}}, 7},
+	{{{"date", AT_NOON}, {"retry-after", AFTER_NOON}}, 30},
+	{{{"retry-after", AFTER_NOON}, {"date", AT_NOON}}, 30},
+	{{{"date", AFTER_NOON}, {"retry-after", AT_NOON}}, 0},
+	{{{"retry-after", AFTER_NOON}}, 0},
+};
+
+START_TEST(delays_are_read)
+{
+	struct dialect_answer a;
+
+	dialect_answer_init(&a);
+	for (size_t i = 0; i < 2 && delays[_i].headers[i][0]; i++)
+		answer_header(&a, delays[_i].headers[i][0], delays[_i].headers[i][1],
+		              strlen(delays[_i].headers[i][1]));
+	ck_assert_uint_eq(a.retry_after_ns, delays[_i].seconds * NS_PER_SECOND);
+}
+END_TEST
+
 START_TEST(short_ids_tell_little)
 {
 	struct buf b = BUF_INIT;
@@ -662,6 +694,7 @@ int main(void)
 	tcase_add_test(tc, dates_in_every_form);
 	tcase_add_test(tc, numbers_are_digits);
 	tcase_add_loop_test(tc, content_ranges_parse, 0, ARRAY_SIZE(content_ranges));
+	tcase_add_loop_test(tc, delays_are_read, 0, ARRAY_SIZE(delays));
 	tcase_add_test(tc, short_ids_tell_little);
 	tcase_add_test(tc, header_values_stay_on_their_line);
 	tcase_add_test(tc, html_of_many_servers);
