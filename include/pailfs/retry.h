@@ -17,6 +17,7 @@ enum retry_class retry_class_of_error(int error);
 struct retry_question {
 	enum retry_class class;  /* of the attempt that just failed */
 	unsigned attempts;       /* that failed, this one included; at least 1 */
+	unsigned few;            /* of them those of RETRY_FEW; each kind of trouble has its end */
 	uint64_t left_ns;        /* until the operation must end: of retry_timeout */
 	uint64_t retry_after_ns; /* what the server asked for; 0: nothing */
 	uint64_t random;         /* any 64 bits */

@@ -33,7 +33,7 @@ bool retry_decide(const struct retry_question *q, uint64_t *delay_ns)
 	unsigned doublings = MIN(q->attempts - 1, 7u);
 	uint64_t window = MIN(WINDOW_MIN << doublings, WINDOW_MAX), jitter = q->random % window;
 
-	if (q->class == RETRY_NEVER || (q->class == RETRY_FEW && q->attempts >= FEW_ATTEMPTS))
+	if (q->class == RETRY_NEVER || (q->class == RETRY_FEW && q->few >= FEW_ATTEMPTS))
 		return false;
 	if (q->left_ns < q->retry_after_ns || q->left_ns - q->retry_after_ns < WINDOW_MIN)
 		return false;

@@ -423,13 +423,17 @@ static int on_body(struct net_request *r, const void *data, size_t n)
 static bool may_retry(struct http_op *h, uint64_t *delay)
 {
 	uint64_t now = now_of(h);
-	struct retry_question q = {
+	struct retry_question q;
+
+	h->failures++;
+	h->few += h->retry == RETRY_FEW;
+	q = (struct retry_question){
 		.class = h->retry,
-		.attempts = ++h->failures,
+		.attempts = h->failures,
+		.few = h->few,
 		.left_ns = h->deadline_ns > now ? h->deadline_ns - now : 0,
 		.retry_after_ns = h->answer.retry_after_ns,
 	};
-
 	crypto_random(&q.random, sizeof(q.random));
 	return retry_decide(&q, delay);
 }

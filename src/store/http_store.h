@@ -102,6 +102,7 @@ struct http_op {
 	size_t told;                  /* value of filled that is final: progress() may know it */
 	unsigned attempts;            /* requests made, those that a redirect answered included */
 	unsigned failures;            /* attempts in trouble that may pass */
+	unsigned few;                 /* of them those in trouble that hardly does */
 	unsigned redirects, regions, again;
 	bool auth_again;              /* credentials were read anew for this operation */
 	struct buf before;            /* the sentence on the attempt before this one; "" none */

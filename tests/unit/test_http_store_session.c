@@ -233,6 +233,20 @@ START_TEST(a_redirect_is_no_failure)
 }
 END_TEST
 
+/* A server that comes back answers badly once, after a time of no answer at all. */
+START_TEST(trouble_of_one_kind_does_not_count_for_another)
+{
+	static const struct http_step steps[] = {{STATUS("503 Busy")}, {STATUS("503 Busy")},
+	                                         {STATUS("503 Busy")}, {BAD_LIST}, {OK_LIST}};
+
+	setup(&toy_dialect, "", 20000, 1000);
+	http_server_script(server, steps, ARRAY_SIZE(steps));
+	ck_assert_int_eq(list(NULL), 0);
+	store_list_release(&listed);
+	teardown();
+}
+END_TEST
+
 /* An endpoint that refuses a request is not left out for it as one in trouble is. */
 START_TEST(a_refusal_is_no_fault_of_the_endpoint)
 {
@@ -450,6 +464,7 @@ int main(void)
 	tcase_add_test(tc, lists_that_turn_in_circles_end);
 	tcase_add_test(tc, bodies_that_are_no_listing_are_retried);
 	tcase_add_test(tc, a_redirect_is_no_failure);
+	tcase_add_test(tc, trouble_of_one_kind_does_not_count_for_another);
 	tcase_add_test(tc, a_refusal_is_no_fault_of_the_endpoint);
 	tcase_add_test(tc, a_listing_without_end_is_cut);
 	tcase_add_test(tc, expired_credentials_are_read_again);

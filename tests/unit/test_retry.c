@@ -16,29 +16,33 @@ static const struct {
 	bool again;
 	uint64_t delay_min, delay_max;
 } decisions[] = {
-	{{RETRY_NEVER, 1, 60 * S, 0, 0}, false, 0, 0},
-	{{RETRY_ALWAYS, 1, 60 * S, 0, 0}, true, 0, 0},
+	{{RETRY_NEVER, 1, 0, 60 * S, 0, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, 0, 0}, true, 0, 0},
 	/* The window is 100 ms first and doubles; the last value in it is just below. */
-	{{RETRY_ALWAYS, 1, 60 * S, 0, 100 * MS - 1}, true, 100 * MS - 1, 100 * MS - 1},
-	{{RETRY_ALWAYS, 1, 60 * S, 0, 100 * MS}, true, 0, 0},
-	{{RETRY_ALWAYS, 2, 60 * S, 0, 200 * MS - 1}, true, 200 * MS - 1, 200 * MS - 1},
-	{{RETRY_ALWAYS, 5, 60 * S, 0, 1600 * MS - 1}, true, 1600 * MS - 1, 1600 * MS - 1},
-	{{RETRY_ALWAYS, 8, 60 * S, 0, 10 * S - 1}, true, 10 * S - 1, 10 * S - 1},
-	{{RETRY_ALWAYS, 4000000000u, 60 * S, 0, 10 * S - 1}, true, 10 * S - 1, 10 * S - 1},
-	{{RETRY_ALWAYS, 30, 60 * S, 0, MAX_RANDOM}, true, 0, 10 * S - 1},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, 0, 100 * MS - 1}, true, 100 * MS - 1, 100 * MS - 1},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, 0, 100 * MS}, true, 0, 0},
+	{{RETRY_ALWAYS, 2, 0, 60 * S, 0, 200 * MS - 1}, true, 200 * MS - 1, 200 * MS - 1},
+	{{RETRY_ALWAYS, 5, 0, 60 * S, 0, 1600 * MS - 1}, true, 1600 * MS - 1, 1600 * MS - 1},
+	{{RETRY_ALWAYS, 8, 0, 60 * S, 0, 10 * S - 1}, true, 10 * S - 1, 10 * S - 1},
+	{{RETRY_ALWAYS, 4000000000u, 0, 60 * S, 0, 10 * S - 1}, true, 10 * S - 1, 10 * S - 1},
+	{{RETRY_ALWAYS, 30, 0, 60 * S, 0, MAX_RANDOM}, true, 0, 10 * S - 1},
 	/* What the server asks for comes first, and the jitter on top. */
-	{{RETRY_ALWAYS, 1, 60 * S, 5 * S, 50 * MS}, true, 5050 * MS, 5050 * MS},
-	{{RETRY_ALWAYS, 1, 60 * S, 61 * S, 0}, false, 0, 0},
-	{{RETRY_ALWAYS, 1, 60 * S, 60 * S, 0}, false, 0, 0},
-	{{RETRY_ALWAYS, 1, 60 * S, MAX_RANDOM, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, 5 * S, 50 * MS}, true, 5050 * MS, 5050 * MS},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, 61 * S, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, 60 * S, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 1, 0, 60 * S, MAX_RANDOM, 0}, false, 0, 0},
 	/* The time that is left. */
-	{{RETRY_ALWAYS, 1, 0, 0, 0}, false, 0, 0},
-	{{RETRY_ALWAYS, 1, 99 * MS, 0, 0}, false, 0, 0},
-	{{RETRY_ALWAYS, 10, 1 * S, 0, 9 * S}, true, 500 * MS, 500 * MS},
-	{{RETRY_ALWAYS, 10, 3 * S, 2 * S, 9 * S}, true, 2500 * MS, 2500 * MS},
-	{{RETRY_FEW, 1, 60 * S, 0, 0}, true, 0, 0},
-	{{RETRY_FEW, 2, 60 * S, 0, 0}, true, 0, 0},
-	{{RETRY_FEW, 3, 60 * S, 0, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 1, 0, 0, 0, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 1, 0, 99 * MS, 0, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 10, 0, 1 * S, 0, 9 * S}, true, 500 * MS, 500 * MS},
+	{{RETRY_ALWAYS, 10, 0, 3 * S, 2 * S, 9 * S}, true, 2500 * MS, 2500 * MS},
+	{{RETRY_FEW, 1, 1, 60 * S, 0, 0}, true, 0, 0},
+	{{RETRY_FEW, 2, 2, 60 * S, 0, 0}, true, 0, 0},
+	{{RETRY_FEW, 3, 3, 60 * S, 0, 0}, false, 0, 0},
+	/* Other trouble before it does not count. */
+	{{RETRY_FEW, 9, 1, 60 * S, 0, 0}, true, 0, 0},
+	{{RETRY_FEW, 9, 3, 60 * S, 0, 0}, false, 0, 0},
+	{{RETRY_ALWAYS, 9, 8, 60 * S, 0, 0}, true, 0, 0},
 };
 
 START_TEST(decides_by_the_table)
