@@ -4,7 +4,9 @@
  * the service has refused the ones that we have or their time is nearly over; and, since
  * whoever rotates keys writes the new ones before the old ones end, when what they are read
  * from has changed, for which an operation now and then asks it to look. Operations that need
- * fresh ones wait in a list, and one reading serves them all. */
+ * fresh ones wait in a list, and one reading serves them all; but no longer than their own time,
+ * because the files may lie on a file system that does not answer. So each waits for its timer,
+ * which the end of a reading hurries, as a cancel does. */
 #include "src/store/http_store.h"
 
 #include <errno.h>
@@ -48,11 +50,38 @@ static void read_once(struct http_store *hs, uint64_t stamp)
 	buf_release(&error);
 }
 
+/* With the lock held, under which a waiter whose time is over leaves the list. */
+static void wake_waiters(struct http_store *hs)
+{
+	struct http_op *h;
+
+	list_for_each_safe(h, &hs->auth_waiters, link) {
+		list_remove(&h->link);
+		net_timer_hurry(hs->net, &h->timer);
+	}
+}
+
+static void wait_over(struct net_timer *t)
+{
+	struct http_op *h = container_of(t, struct http_op, timer);
+	bool read;
+
+	pthread_mutex_lock(&h->hs->lock);
+	read = list_empty(&h->link);
+	list_remove(&h->link);
+	pthread_mutex_unlock(&h->hs->lock);
+	if (!read) {
+		h->why = "the credentials could not be read again in time; check the file system that "
+			 "they are on";
+		h->op->exhausted = true;
+	}
+	/* Without fresh ones the old may still do: the service decides. */
+	http_op_resume(h, read ? 0 : -ETIMEDOUT);
+}
+
 static void look(struct dispatch_task *task)
 {
 	struct http_store *hs = container_of(task, struct http_store, auth_task);
-	struct list waiters = LIST_INIT(waiters);
-	struct http_op *h;
 	bool again;
 
 	do {
@@ -69,13 +98,9 @@ static void look(struct dispatch_task *task)
 		again = hs->auth_must;
 		hs->auth_reading = again;
 		if (!again)
-			list_splice(&waiters, &hs->auth_waiters);
+			wake_waiters(hs);
 		pthread_mutex_unlock(&hs->lock);
 	} while (again);
-	list_for_each_safe(h, &waiters, link) {
-		list_remove(&h->link);
-		http_op_authorized(h);
-	}
 }
 
 int http_auth_open(struct http_store *hs, struct buf *error)
@@ -132,10 +157,8 @@ static int take(struct http_op *h, bool refused)
 		hs->auth_look_ns = now + LOOK_PAUSE_NS;
 	}
 	if (wait) {
-		pthread_mutex_lock(&h->lock);
-		h->state = HTTP_OP_ON_AUTH;
-		pthread_mutex_unlock(&h->lock);
 		list_append(&hs->auth_waiters, &h->link);
+		http_op_sleep(h, wait_over, h->deadline_ns > now ? h->deadline_ns - now : 0);
 	} else {
 		dialect_credentials_unref(h->credentials);
 		h->credentials = hs->credentials ? dialect_credentials_ref(hs->credentials) : NULL;

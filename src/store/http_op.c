@@ -280,18 +280,16 @@ int http_op_start(struct http_op *h)
 	return r;
 }
 
-void http_op_authorized(struct http_op *h)
+void http_op_sleep(struct http_op *h, void (*fire)(struct net_timer *t), uint64_t delay_ns)
 {
-	pthread_mutex_lock(&h->lock);
-	h->state = HTTP_OP_DECIDING;
-	pthread_mutex_unlock(&h->lock);
-	/* Without fresh ones the old may still do: the service decides. */
-	go_on(h, false);
+	scoped_lock(&h->lock);
+	h->state = HTTP_OP_ON_TIMER;
+	h->timer.fire = fire;
+	net_timer_set(h->hs->net, &h->timer, h->cancelled ? 0 : delay_ns);
 }
 
-static void retry_now(struct net_timer *t)
+void http_op_resume(struct http_op *h, int result)
 {
-	struct http_op *h = container_of(t, struct http_op, timer);
 	bool cancelled;
 
 	pthread_mutex_lock(&h->lock);
@@ -300,8 +298,15 @@ static void retry_now(struct net_timer *t)
 	pthread_mutex_unlock(&h->lock);
 	if (cancelled)
 		finish(h, -ECANCELED);
+	else if (result)
+		finish(h, result);
 	else
 		go_on(h, false);
+}
+
+static void retry_now(struct net_timer *t)
+{
+	http_op_resume(container_of(t, struct http_op, timer), 0);
 }
 
 static void retry_later(struct http_op *h, int result, uint64_t delay_ns)
@@ -312,10 +317,7 @@ static void retry_later(struct http_op *h, int result, uint64_t delay_ns)
 	/* Where a redirect led may be what fails. */
 	buf_reset(&h->redirect);
 	h->redirects = 0;
-	scoped_lock(&h->lock);
-	h->state = HTTP_OP_ON_TIMER;
-	h->timer.fire = retry_now;
-	net_timer_set(h->hs->net, &h->timer, h->cancelled ? 0 : delay_ns);
+	http_op_sleep(h, retry_now, delay_ns);
 }
 
 /* ---- from other threads ---- */

@@ -63,9 +63,8 @@ enum http_op_kind {
  *
  *	DECIDING    a callback of ours or the start runs it
  *	ON_NET      between net_start and its done
- *	ON_TIMER    until the timer has fired
- *	ON_AUTH     in auth_waiters */
-enum http_op_state { HTTP_OP_DECIDING, HTTP_OP_ON_NET, HTTP_OP_ON_TIMER, HTTP_OP_ON_AUTH };
+ *	ON_TIMER    until the timer has fired; in auth_waiters or not */
+enum http_op_state { HTTP_OP_DECIDING, HTTP_OP_ON_NET, HTTP_OP_ON_TIMER };
 
 struct http_op {
 	struct http_store *hs;
@@ -125,8 +124,10 @@ struct http_op {
 /* Makes an operation; the caller fills its call, then starts it, as store.h says of a start. */
 struct http_op *http_op_create(struct http_store *hs, struct store_op *op, enum http_op_kind kind);
 int http_op_start(struct http_op *h);
-/* A reading of the credentials has ended: goes on. */
-void http_op_authorized(struct http_op *h);
+/* Waits for the timer, which a cancel hurries; `fire` takes h back by http_op_resume. */
+void http_op_sleep(struct http_op *h, void (*fire)(struct net_timer *t), uint64_t delay_ns);
+/* Goes on, or ends with what is not 0, or with a cancel that came meanwhile. */
+void http_op_resume(struct http_op *h, int result);
 void http_op_cancel(struct http_op *h);
 void http_op_promote(struct http_op *h);
 
@@ -165,7 +166,7 @@ bool http_moved_forget(struct http_op *h);
 int http_auth_open(struct http_store *hs, struct buf *error);
 void http_auth_close(struct http_store *hs);
 /* Takes what the next attempt signs with. Returns 1 when h has credentials and region, 0 when
- * it waits for fresh ones (http_op_authorized follows). */
+ * it waits for fresh ones, h being on its timer. */
 int http_auth_take(struct http_op *h);
 /* The service refused h's credentials as expired: as http_auth_take, after they were read
  * again, unless that has happened since h took them. */

@@ -3,6 +3,8 @@ tools that renew sessions leave them; the server is radosgw, which knows two pai
 faultproxy.sh before it, which lets one pair expire."""
 import errno
 import os
+import signal
+import subprocess
 import time
 
 import lib_data
@@ -129,6 +131,29 @@ def test_f2_a_broken_file_changes_nothing(proxy, keys, here):
     keys.put(NEW)
     proxy.set(signed=OLD, **EXPIRED)
     assert here.path("dir", "a").read_bytes() == b"a"
+
+
+def test_f1_a_file_that_cannot_be_read_holds_nobody(proxy, keys, here):
+    """As on a file system whose server is gone; here a pipe that nobody writes to. A read ends
+    with its own time, Ctrl-C ends a listing at once, and what comes later is heard."""
+    pipe = keys.path.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    pipe.rename(keys.path)
+    proxy.set(signed=OLD, **EXPIRED)
+    start = time.monotonic()
+    with pytest.raises(OSError) as failure:
+        here.path("other").read_bytes()
+    assert failure.value.errno == errno.ETIMEDOUT
+    assert 4 < time.monotonic() - start < 15
+    assert "credentials could not be read again in time" in here.log
+    process = subprocess.Popen(["ls", here.directory], stderr=subprocess.PIPE)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=2)
+    writer = os.open(keys.path, os.O_WRONLY)
+    keys.put(NEW)
+    os.close(writer)
+    assert here.path("other").read_bytes() == b"other"
 
 
 def test_f2_keys_that_the_server_no_longer_knows(bucket, keys):

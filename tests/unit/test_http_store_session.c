@@ -10,6 +10,7 @@ struct toy {
 	atomic_uint read;      /* credentials read so far */
 	int64_t lifetime_ns;   /* of credentials; 0: for ever */
 	bool fail;             /* reading them */
+	sem_t *hang;           /* reading them waits for it; NULL: for nothing */
 };
 
 static struct toy *toy_config;
@@ -57,6 +58,8 @@ static int toy_credentials(const void *config, struct dialect_credentials **out,
 	unsigned n = atomic_fetch_add(&t->read, 1);
 	char id[32];
 
+	if (n && t->hang)
+		sem_wait(t->hang);
 	if (n && t->fail) {
 		buf_adds(error, "the file is gone");
 		return -EACCES;
@@ -155,13 +158,18 @@ static const struct dialect toy_dialect = {
 
 static struct store_list listed;
 
-static int list(const char *continuation)
+static int begin_list(const char *continuation)
 {
 	memset(&listed, 0, sizeof(listed));
 	listed.prefix = "";
 	listed.continuation = continuation;
 	prepare(&listed.op);
-	return wait_for(store_list(store, &listed));
+	return store_list(store, &listed);
+}
+
+static int list(const char *continuation)
+{
+	return wait_for(begin_list(continuation));
 }
 
 #define OK_LIST "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nb\na\nc\n"
@@ -383,6 +391,50 @@ START_TEST(changed_credentials_are_read)
 }
 END_TEST
 
+/* The file system that has them does not answer: neither an operation nor whoever takes it back
+ * waits for that. The last one does, and comes to an end with it. */
+START_TEST(credentials_that_cannot_be_read_hold_nobody)
+{
+	static const struct http_step steps[] = {
+		{"HTTP/1.1 400 Bad\r\nContent-Length: 7\r\n\r\nexpired"}};
+	static const struct http_step good[] = {
+		{"HTTP/1.1 400 Bad\r\nContent-Length: 7\r\n\r\nexpired"}, {OK_LIST}};
+	uint64_t start = clock_monotonic(&clock_system);
+	sem_t hang;
+
+	sem_init(&hang, 0, 0);
+	setup(&toy_dialect, "", 500, 1000);
+	toy_config->hang = &hang;
+	http_server_script(server, steps, 1);
+	ck_assert_int_eq(list(NULL), -ETIMEDOUT);
+	ck_assert_uint_ge(clock_monotonic(&clock_system) - start, 400 * NS_PER_MS);
+	ck_assert_uint_lt(clock_monotonic(&clock_system) - start, 5 * NS_PER_SECOND);
+	ck_assert_ptr_nonnull(strstr(listed.op.error, "credentials"));
+	ck_assert(listed.op.exhausted);
+
+	start = clock_monotonic(&clock_system);
+	ck_assert_int_eq(begin_list(NULL), 0);
+	usleep(100000);
+	{
+		scoped_lock(&waiter.lock);
+		store_cancel(&listed.op);
+	}
+	ck_assert_int_eq(wait_for(0), -ECANCELED);
+	ck_assert_uint_lt(clock_monotonic(&clock_system) - start, 400 * NS_PER_MS);
+
+	http_server_script(server, good, 2);
+	ck_assert_int_eq(begin_list(NULL), 0);
+	usleep(100000);
+	/* What was being read when it asked may be older than what it was refused for. */
+	sem_post(&hang);
+	sem_post(&hang);
+	ck_assert_int_eq(wait_for(0), 0);
+	store_list_release(&listed);
+	teardown();
+	sem_destroy(&hang);
+}
+END_TEST
+
 START_TEST(the_region_is_learnt_once)
 {
 	static const struct http_step steps[] = {
@@ -472,6 +524,7 @@ int main(void)
 	tcase_add_test(tc, credentials_are_read_before_they_expire);
 	tcase_add_test(tc, expired_credentials_are_not_used);
 	tcase_add_test(tc, changed_credentials_are_read);
+	tcase_add_test(tc, credentials_that_cannot_be_read_hold_nobody);
 	tcase_add_test(tc, the_region_is_learnt_once);
 	tcase_add_test(tc, wrong_regions_end);
 	tcase_add_test(tc, asking_otherwise_ends);
