@@ -2,7 +2,11 @@
  *
  * An idle buffer holds its links in its own first bytes. What is given back first is what was
  * idle longest: while a window grows its parts grow too, and the sizes that it has left
- * behind must not keep the place of those in use. */
+ * behind must not keep the place of those in use.
+ *
+ * A buffer of at least a huge page is made of those where the system has some (the kernel's
+ * Documentation/admin-guide/mm/transhuge.rst): it is filled to its end anyway, and who copies
+ * from it then has a fault and an address to look up for two megabytes instead of for a page. */
 #include "pool.h"
 
 #include <sys/mman.h>
@@ -13,6 +17,7 @@ struct pool_buffer {
 };
 
 #define PAGE 4096ull
+#define HUGE_PAGE (2ull << 20)
 
 /* One, two and three pages; from class 3 on 2^k * (4, 5, 6, 7) pages: all are whole pages. */
 static size_t class_size(unsigned k)
@@ -49,19 +54,40 @@ static void take(struct pool *p, struct pool_buffer *b)
 	p->idle_bytes -= b->size;
 }
 
+static void *map(size_t size)
+{
+	void *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return m == MAP_FAILED ? NULL : m;
+}
+
+/* A mapping that begins where a huge page can; newer kernels would place it so by themselves. */
+static void *map_huge(size_t size)
+{
+	uint8_t *m = map(size + HUGE_PAGE);
+	size_t before;
+
+	if (!m)
+		return NULL;
+	before = (size_t)(-(uintptr_t)m & (HUGE_PAGE - 1));
+	if (before)
+		munmap(m, before);
+	munmap(m + before + size, HUGE_PAGE - before);
+	madvise(m + before, size, MADV_HUGEPAGE); /* small pages are no failure */
+	return m + before;
+}
+
 void *pool_alloc(struct pool *p, size_t n)
 {
 	unsigned k = class_of(n);
 	struct pool_buffer *b;
-	void *fresh;
 
 	if (!list_empty(&p->idle[k])) {
 		b = list_first(&p->idle[k], struct pool_buffer, by_class);
 		take(p, b);
 		return b;
 	}
-	fresh = mmap(NULL, class_size(k), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return fresh == MAP_FAILED ? NULL : fresh;
+	return class_size(k) < HUGE_PAGE ? map(class_size(k)) : map_huge(class_size(k));
 }
 
 void pool_free(struct pool *p, void *buffer, size_t n)

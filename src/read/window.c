@@ -10,24 +10,34 @@
  *	settled    it did not: half of it again. After some windows, and more of them each time,
  *	           it grows once more, to see
  *
- * So a far store gets its many GETs within a few round trips, and a near one, where the reader
- * stalls because the processor is busy, keeps a few MiB. */
+ * So a far store gets its many GETs within a few round trips. A near one is held up by the
+ * processor, which each GET costs much the same whatever its length: there the window is a share
+ * of what the stream has read, so that its GETs grow long and no more is fetched in vain. */
 #include "window.h"
 
-/* A near store's window need only hide its processor time; the less memory the bytes pass
- * through, the more of it stays in the processor's cache until the kernel has copied them. */
 #define FIRST_NEAR (4ull << 20)
+#define MOST_NEAR (32ull << 20) /* longer GETs save nothing more */
+#define NEAR_SHARE 4
 #define FIRST_FAR (8ull << 20)
 #define SMALLEST_PART (1ull << 20)
 #define FIRST_PATIENCE 4
 #define MOST_PATIENCE 64
 
+static bool is_near(const struct policy_limits *limits)
+{
+	return limits->first_byte_ns && !is_far(limits); /* 0: not known yet */
+}
+
+static uint64_t near_window(const struct policy_stream *s)
+{
+	return MIN(MAX(policy_run(s) / NEAR_SHARE, FIRST_NEAR), MOST_NEAR);
+}
+
 /* Who began at the object's start and has shown that it goes on mostly reads all of it; it has
  * waited for a round trip by then, and who opened at its first read is so much ahead. */
 static uint64_t first_window(const struct policy_limits *limits, const struct policy_stream *s)
 {
-	bool near = limits->first_byte_ns && !is_far(limits); /* 0: not known yet */
-	uint64_t window = near ? FIRST_NEAR : FIRST_FAR;
+	uint64_t window = is_near(limits) ? FIRST_NEAR : FIRST_FAR;
 
 	if (is_far(limits) && s->first == 0 && s->confidence > 0)
 		window = 2 * FIRST_FAR;
@@ -108,6 +118,8 @@ void window_adjust(const struct policy_limits *limits, struct policy_stream *str
 		stream->window = first_window(limits, stream);
 	else if (read->stalled && stream->advanced)
 		stalled(limits, stream, read);
+	if (is_near(limits))
+		stream->window = MAX(stream->window, near_window(stream));
 	stream->window = MIN(stream->window, limits->max_window);
 }
 

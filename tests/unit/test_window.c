@@ -65,13 +65,34 @@ START_TEST(grows_to_what_a_far_store_needs)
 }
 END_TEST
 
-START_TEST(stays_small_where_the_store_is_near)
+/* There the processor is what it waits for, and its stalls are no reason to fetch more. */
+START_TEST(stalls_do_not_widen_it_where_the_store_is_near)
 {
 	struct policy_limits near = limits_of(300000, 1500000000);
 	struct policy_stream s;
 
 	simulate(&s, &near, 600000000, (unsigned)_i, UINT64_MAX);
-	ck_assert_uint_le(s.window, 16 * MIB);
+	ck_assert_uint_le(s.window, 32 * MIB);
+}
+END_TEST
+
+START_TEST(is_a_share_of_the_run_where_the_store_is_near)
+{
+	static const struct { uint64_t run, max, window; } rows[] = {
+		{0, 128 * MIB, 4 * MIB},
+		{16 * MIB, 128 * MIB, 4 * MIB},
+		{64 * MIB, 128 * MIB, 16 * MIB},
+		{2 * GIB, 128 * MIB, 32 * MIB},
+		{2 * GIB, 8 * MIB, 8 * MIB},
+	};
+	struct policy_limits limits = limits_of(300000, 1500000000);
+	struct policy_stream s = {.piece = GIB, .frontier = GIB + rows[_i].run, .advanced = true};
+	struct policy_read read = {.object_size = 8 * GIB};
+
+	limits.max_window = rows[_i].max;
+	window_adjust(&limits, &s, &read);
+	window_adjust(&limits, &s, &read);
+	ck_assert_uint_eq(s.window, rows[_i].window);
 }
 END_TEST
 
@@ -183,7 +204,8 @@ int main(void)
 	TCase *tc = tcase_create("window");
 
 	tcase_add_loop_test(tc, grows_to_what_a_far_store_needs, 0, 10);
-	tcase_add_loop_test(tc, stays_small_where_the_store_is_near, 0, 30);
+	tcase_add_loop_test(tc, is_a_share_of_the_run_where_the_store_is_near, 0, 5);
+	tcase_add_loop_test(tc, stalls_do_not_widen_it_where_the_store_is_near, 0, 30);
 	tcase_add_test(tc, stops_where_more_brings_nothing);
 	tcase_add_loop_test(tc, opens_by_the_distance, 0, 4);
 	tcase_add_test(tc, a_plan_is_whole_parts_ahead_of_the_frontier);
