@@ -12,8 +12,9 @@ SMALL_FILES = 10000
 # comes before the clock starts.
 
 class Workload:
-    def __init__(self, kind, text, act, prepare=None):
+    def __init__(self, kind, text, act, prepare=None, files=1):
         self.kind, self.text, self.act, self.prepare = kind, text, act, prepare
+        self.files = files  # of context.size, which it reads or writes
 
 
 def read_whole(count):
@@ -85,7 +86,7 @@ def many(how, *before):
 
 WORKLOADS = {
     "seq": Workload("bucket", "dd bs=1M of one file", read_whole(1)),
-    "seq4": Workload("bucket", "dd bs=1M of four files at once", read_whole(4)),
+    "seq4": Workload("bucket", "dd bs=1M of four files at once", read_whole(4), files=4),
     "rand256k": Workload("bucket", "1,000 random reads of 256 KiB", read_random(256 << 10, 1000)),
     "rand4k": Workload("bucket", "4,000 random reads of 4 KiB", read_random(4 << 10, 4000)),
     "write": Workload("directory", "dd bs=1M conv=fsync of one file", write_whole),
