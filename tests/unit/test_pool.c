@@ -1,7 +1,10 @@
 /* Size classes, reuse and trimming. */
 #include <check.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "pailfs/base/xalloc.h"
 #include "src/cache/pool.h"
 #include "unit.h"
 
@@ -66,6 +69,40 @@ START_TEST(trimming_keeps_what_it_may)
 }
 END_TEST
 
+/* Pages that the process has mapped (proc(5), statm). */
+static unsigned long mapped(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return pages;
+}
+
+/* … and what was mapped around it for that is gone. */
+START_TEST(a_large_buffer_begins_where_a_huge_page_can)
+{
+	static const size_t sizes[] = {2u << 20, 5u << 19, 3u << 20, 8u << 20};
+	unsigned long before = mapped();
+	struct pool p;
+
+	pool_init(&p);
+	for (size_t i = 0; i < 40; i++) {
+		size_t size = sizes[i % ARRAY_SIZE(sizes)];
+		char *buffer = pool_alloc(&p, size);
+
+		ck_assert_ptr_nonnull(buffer);
+		ck_assert_uint_eq((uintptr_t)buffer % (2u << 20), 0);
+		buffer[0] = buffer[size - 1] = 1;
+		pool_free(&p, buffer, size);
+		pool_trim(&p, 0);
+	}
+	ck_assert_uint_lt(mapped(), before + (16u << 20) / 4096);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("pool");
@@ -74,6 +111,7 @@ int main(void)
 	tcase_add_test(tc, classes_are_whole_pages_and_waste_little);
 	tcase_add_test(tc, an_idle_buffer_is_used_again);
 	tcase_add_test(tc, trimming_keeps_what_it_may);
+	tcase_add_test(tc, a_large_buffer_begins_where_a_huge_page_can);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
 }
