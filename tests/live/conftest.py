@@ -153,8 +153,9 @@ class Place:
         return self.mounts[self.name].path(name)
 
     def close(self):
-        for each in list(self.mounts.values()):
-            each.unmount()
+        """Unmounts: what is read from then on is cold."""
+        while self.mounts:
+            self.mounts.popitem()[1].unmount()
 
 
 class BucketPlace(Place):

@@ -141,9 +141,9 @@ class S3:
 
 
 class Ceph(Server):
-    def __init__(self):
+    def __init__(self, environ=None):
         base = free_ports(20)[0]
-        super().__init__("ceph-rgw.sh", base, base + 1, base + 2)
+        super().__init__("ceph-rgw.sh", base, base + 1, base + 2, environ=environ)
 
     def s3(self, tls=False):
         return S3(self.env["S3_TLS_ENDPOINT" if tls else "S3_ENDPOINT"],
