@@ -351,15 +351,17 @@ static void dir_go(struct dir_request *r)
 	for (;;) {
 		struct names_readdir *b = &d->batch;
 
-		if (d->loaded && r->offset >= d->batch_offset && r->offset < d->batch_offset + b->count) {
-			while (r->offset < d->batch_offset + b->count)
-				if (!dir_add(r, &b->entries[r->offset - d->batch_offset], r->offset + 1)) {
+		while (d->loaded && r->offset >= d->batch_offset && r->offset < d->batch_offset + b->count) {
+			const struct names_entry *e = &b->entries[r->offset - d->batch_offset];
+
+			if (!control_has_name(d->node->id, e->name)) {
+				if (!dir_add(r, e, r->offset + 1)) {
 					dir_finish(r, 0);
 					return;
-				} else {
-					r->offset++;
-					r->named = true;
 				}
+				r->named = true;
+			}
+			r->offset++;
 		}
 		/* What is there goes out first: names appear before the listing is complete. "." and
 		 * ".." wait for others: the kernel asks for attributes with the first reply, and

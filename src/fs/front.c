@@ -2,7 +2,6 @@
 #include "fs_impl.h"
 
 #include <errno.h>
-#include <string.h>
 
 static const struct fs_family *family_of(struct fs *fs, fuse_ino_t ino)
 {
@@ -42,7 +41,7 @@ static void front_init(void *userdata, struct fuse_conn_info *conn)
 
 static void front_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	bool control = control_owns(parent) || (parent == FUSE_ROOT_ID && !strcmp(name, CONTROL_NAME));
+	bool control = control_owns(parent) || control_has_name(parent, name);
 
 	COUNT(LOOKUP);
 	(control ? &fs_control : fs_of(req)->family)->ops.lookup(req, parent, name);
@@ -58,7 +57,6 @@ FRONT(mknod, MKNOD, (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mo
 FRONT(mkdir, MKDIR, (fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mode),
       (req, ino, name, mode))
 FRONT(unlink, UNLINK, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
-FRONT(rmdir, RMDIR, (fuse_req_t req, fuse_ino_t ino, const char *name), (req, ino, name))
 FRONT(symlink, SYMLINK, (fuse_req_t req, const char *target, fuse_ino_t ino, const char *name),
       (req, target, ino, name))
 FRONT(open, OPEN, (fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi), (req, ino, fi))
@@ -110,6 +108,20 @@ FRONT(lseek, LSEEK,
       (fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, struct fuse_file_info *fi),
       (req, ino, offset, whence, fi))
 
+/* Of the names that exist, the kernel lets these two change the control directory's. */
+static void front_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	const struct fs_family *family = fs_of(req)->family;
+
+	COUNT(RMDIR);
+	if (control_owns(parent) || control_has_name(parent, name))
+		fuse_reply_err(req, EPERM);
+	else if (family->ops.rmdir)
+		family->ops.rmdir(req, parent, name);
+	else
+		fuse_reply_err(req, ENOSYS);
+}
+
 /* Two inodes: neither may be a control file. */
 static void front_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                          const char *new_name, unsigned flags)
@@ -117,7 +129,8 @@ static void front_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fu
 	const struct fs_family *family = fs_of(req)->family;
 
 	COUNT(RENAME);
-	if (control_owns(parent) || control_owns(new_parent))
+	if (control_owns(parent) || control_owns(new_parent) || control_has_name(parent, name) ||
+	    control_has_name(new_parent, new_name))
 		fuse_reply_err(req, EPERM);
 	else if (family->ops.rename)
 		family->ops.rename(req, parent, name, new_parent, new_name, flags);

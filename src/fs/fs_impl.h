@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include "pailfs/ctl.h"
 #include "pailfs/fs.h"
 
@@ -147,6 +148,13 @@ void ctl_answer(struct ctl_message *m, int result, const char *text, size_t n);
 static inline bool control_owns(fuse_ino_t ino)
 {
 	return ino >= CONTROL_FIRST_INO;
+}
+
+/* Whether that name stands for the control directory. What a store has under it cannot be reached,
+ * and must not be listed: the kernel would take it for the control directory. */
+static inline bool control_has_name(fuse_ino_t parent, const char *name)
+{
+	return parent == FUSE_ROOT_ID && !strcmp(name, CONTROL_NAME);
 }
 
 #endif

@@ -53,8 +53,11 @@ static bool add_entry(void *context, const char *name, uint64_t ino, mode_t type
 {
 	struct stat st = {.st_ino = ino, .st_mode = type};
 	struct listing *l = context;
-	size_t n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, &st, next);
+	size_t n;
 
+	if (control_has_name(l->ino, name))
+		return true;
+	n = fuse_add_direntry(l->req, l->data + l->used, l->size - l->used, name, &st, next);
 	if (n > l->size - l->used)
 		return false;
 	l->used += n;
@@ -71,6 +74,8 @@ static bool add_entry_plus(void *context, const char *name, uint64_t ino, mode_t
 	struct tree_object *o;
 	struct stat st;
 
+	if (control_has_name(l->ino, name))
+		return true;
 	/* Asked for its length first: a lookup that does not fit would have to be undone. */
 	if (fuse_add_direntry_plus(l->req, NULL, 0, name, NULL, 0) > left)
 		return false;

@@ -293,6 +293,38 @@ def test_what_control_files_lack_the_others_keep(mount, tmp_path):
         assert asked.sum("pailfs_fuse_requests_total", op=op) == count, op
 
 
+def names_of_the_control_directory(here, others):
+    assert sorted(os.listdir(here.directory)) == others
+    # Whoever lists with attributes has the kernel know what the listing showed.
+    assert sorted(name.name for name in os.scandir(here.directory) if name.stat()) == others
+    run(["ls", "-l", here.directory])
+    assert here.path(".pailfs", "version").read_text().startswith("pailfs ")
+    assert pailctl("stat", here.directory).stdout.startswith("requests")
+
+
+def test_what_a_bucket_calls_pailfs_hides_no_control_directory(mount):
+    """Also where nothing else is in the reply, or in the batch of names that it is made of."""
+    keys = {f"{i:04}": b"" for i in range(511)} | {".pailfs/stats": b"theirs"}
+    for objects in (keys, {".pailfs": b""}, {".pailfs/x": b"", "z": b""}):
+        with Bucket(objects) as bucket:
+            names_of_the_control_directory(mount("s3://bench", *bucket.options, "no_sign"),
+                                           sorted(k for k in objects if k[0] != "."))
+
+
+def test_what_a_directory_calls_pailfs_hides_no_control_directory(mount, tmp_path):
+    (tmp_path / ".pailfs").mkdir()
+    (tmp_path / "below" / ".pailfs").mkdir(parents=True)
+    here = mount(f"file://{tmp_path}")
+    names_of_the_control_directory(here, ["below"])
+    assert os.listdir(here.path("below")) == [".pailfs"]
+    for change in (lambda: os.rmdir(here.path(".pailfs")),
+                   lambda: os.rename(here.path("below"), here.path(".pailfs")),
+                   lambda: os.rename(here.path(".pailfs"), here.path("other"))):
+        with pytest.raises(PermissionError):
+            change()
+    assert sorted(os.listdir(tmp_path)) == [".pailfs", "below"]
+
+
 # set_range, with the strict contract.
 
 @pytest.fixture(params=["file", "direct", "mem", "file-writeback"])
