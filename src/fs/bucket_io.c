@@ -218,20 +218,22 @@ static bool settle(struct read_request *r)
 static void supersede(struct fs *fs, struct node *node, const char *consequence)
 {
 	struct nodes *nodes = nodes_of(fs);
-	bool first;
+	bool found, told;
 
 	pthread_mutex_lock(&nodes->lock);
-	first = !node->superseded;
-	if (first) {
+	found = node->superseded; /* by a lookup, which has the new one */
+	if (!found) {
 		node->superseded = true;
 		HASH_DEL(nodes->by_key, node);
 	}
+	told = node->told;
+	node->told = true;
 	pthread_mutex_unlock(&nodes->lock);
-	if (!first)
-		return;
-	log_warn(LOG_FS, "%s: the object was replaced or deleted while it was being read; %s",
-	         node->key, consequence);
-	bucket_forget_name(fs, node);
+	if (!told)
+		log_warn(LOG_FS, "%s: the object was replaced or deleted while it was being read; %s",
+		         node->key, consequence);
+	if (!found)
+		bucket_forget_name(fs, node);
 }
 
 static void read_stale(struct read_request *r)
@@ -281,8 +283,7 @@ static bool may_move_on(const struct read_request *r)
 {
 	const struct node *node = r->node;
 
-	return node->reader != r->reader ||
-	       (!node->superseded && !node->settled && node->opens == 1);
+	return node->reader != r->reader || (!node->settled && node->opens == 1);
 }
 
 /* What the kernel knows of the node is of the version before. It asks anew once it is told so,

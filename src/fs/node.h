@@ -22,6 +22,7 @@ struct node {
 	unsigned opens;            /* open handles */
 	unsigned users;            /* requests that work with it now */
 	bool superseded;           /* another version is known to stand under the key */
+	bool told;                 /* … and the log says that this one's readers have met that */
 	bool settled;              /* the kernel was given bytes of this version, for good (R2) */
 	bool shortened;            /* it has moved on to a shorter version; constant once settled */
 	struct store_object *object; /* files, from the first open on */

@@ -54,6 +54,38 @@ def test_r2_opened_but_unread_moves_on_to_the_new_version(mount, bucket):
     assert m.stats().requests("head") == 0
 
 
+def looked_up_again(mount, objects, read_before):
+    """(mount, descriptor) of k, of which somebody else has found another version since."""
+    with_ttl = ("no_sign", "metadata_ttl=100ms", "read_policy=ranged", "range_buffer=0")
+    here = mount("s3://bench", *objects.options, *with_ttl)
+    fd = os.open(here.path("k"), os.O_RDONLY)
+    assert os.pread(fd, read_before, 0) == body(1)[:read_before]
+    objects.objects["k"] = body(2, SIZE + 1)
+    time.sleep(0.3)
+    assert os.stat(here.path("k")).st_size == SIZE + 1
+    return here, fd
+
+
+def test_r2_opened_but_unread_moves_on_though_others_know_the_new_version(mount):
+    with Bucket({"k": body(1)}) as objects:
+        here, fd = looked_up_again(mount, objects, 0)
+        assert os.pread(fd, 4096, 0) == body(2)[:4096]
+        assert os.fstat(fd).st_size == SIZE + 1
+        os.close(fd)
+        assert "replaced" not in here.log
+
+
+def test_r2_a_stale_reader_is_told_of_in_the_log_though_others_know_the_new_version(mount):
+    with Bucket({"k": body(1)}) as objects:
+        here, fd = looked_up_again(mount, objects, 4096)
+        for offset in (SIZE // 2, SIZE // 4):
+            with pytest.raises(OSError) as failure:
+                os.pread(fd, 4096, offset)
+            assert failure.value.errno == errno.ESTALE
+        os.close(fd)
+        assert here.log.count("k: the object was replaced or deleted") == 1
+
+
 @pytest.mark.parametrize("old, new, step", [
     (100, 50, 4096), (100, 0, 4096), (SIZE, 50, 131072), (SIZE, 0, 131072),
     (SIZE, 100_000, 131072), (1 << 20, (600 << 10) + 5, 1 << 20),
