@@ -121,6 +121,7 @@ struct dir_request {
 	struct dir_handle *dir;
 	struct names_readdir load; /* the handle's next batch while it is asked for: an interrupt
 	                            * that comes late must not meet another request's */
+	uint64_t load_offset;  /* the offset of the entry before load.entries[0] */
 	bool plus;
 	size_t size;
 	uint64_t offset;       /* reply with what comes after it */
@@ -310,7 +311,9 @@ static const struct checkpoint *checkpoint_before(const struct dir_handle *d, ui
 }
 
 /* Asks for the batch that brings a reader at `offset` on: the one behind this, or, where that
- * would lead away or a cursor is nearer, the one behind the cursor. Returns as names_readdir. */
+ * would lead away or a cursor is nearer, the one behind the cursor. This one stays until that has
+ * come: whoever tries again after a failure goes on behind the last name that was shown, whatever
+ * became of those before it. Returns as names_readdir. */
 static int dir_load(struct dir_request *r, uint64_t offset)
 {
 	struct dir_handle *d = r->dir;
@@ -324,12 +327,11 @@ static int dir_load(struct dir_request *r, uint64_t offset)
 	if (d->loaded && b->count && offset >= end && (!c || c->offset <= end)) {
 		after = own = names_cursor(&b->entries[b->count - 1]);
 		checkpoint_add(d, end, xstrdup(own));
-		d->batch_offset = end;
+		r->load_offset = end;
 	} else {
-		d->batch_offset = c ? c->offset : FIRST_OFFSET;
+		r->load_offset = c ? c->offset : FIRST_OFFSET;
 		after = c ? c->after : NULL;
 	}
-	dir_drop_batch(d);
 	result = names_readdir(r->parked.fs->c.names, &r->load, d->node->key, after, BATCH_ENTRIES);
 	free(own);
 	return result;
@@ -337,9 +339,13 @@ static int dir_load(struct dir_request *r, uint64_t offset)
 
 static void dir_take_load(struct dir_request *r)
 {
-	r->dir->batch = r->load;
-	r->dir->loaded = true;
-	r->dir->loaded_ns = clock_monotonic(r->parked.fs->c.clock);
+	struct dir_handle *d = r->dir;
+
+	dir_drop_batch(d);
+	d->batch = r->load;
+	d->batch_offset = r->load_offset;
+	d->loaded = true;
+	d->loaded_ns = clock_monotonic(r->parked.fs->c.clock);
 }
 
 /* Fills the reply from the batch, and loads the next as long as no name is in the reply. */

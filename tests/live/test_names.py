@@ -1,5 +1,6 @@
 """Directories of more than a page: what is shown does not depend on where the pages end, nor on
 where a reader goes on."""
+import ctypes
 import json
 import os
 import sys
@@ -10,6 +11,9 @@ import pytest
 from lib_bucket import Bucket
 from lib_proc import run
 from test_meta import listed_by_mount
+
+
+GETDENTS64 = {"x86_64": 217, "aarch64": 61}[os.uname().machine]
 
 
 def between_pages():
@@ -95,6 +99,40 @@ def test_m1_seekdir_finds_its_way_from_anywhere(mount):
         done = run([sys.executable, "-c", textwrap.dedent(SEEKING), here.path("d"),
                     json.dumps(numbers)], timeout=30)
     assert json.loads(done.stdout) == [9003, []]
+
+
+def test_m1_a_listing_that_failed_goes_on_where_it_stood(mount):
+    """Also when names before that place are gone: an entry's number is not the same then."""
+    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(8192)
+
+    def some_names(listing):
+        n, names, at = libc.syscall(GETDENTS64, listing, buffer, len(buffer)), [], 0
+        if n < 0:
+            raise OSError(ctypes.get_errno(), "getdents64")
+        while at < n:
+            length = int.from_bytes(buffer.raw[at + 16:at + 18], sys.byteorder)
+            names.append(buffer.raw[at + 19:at + length].partition(b"\0")[0].decode())
+            at += length
+        return names
+
+    with Bucket({f"d/{i:04}": b"" for i in range(3000)}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=500ms",
+                     "negative_ttl=500ms", "retry_timeout=1s")
+        listing = os.open(here.path("d"), os.O_RDONLY | os.O_DIRECTORY)
+        names = some_names(listing) + some_names(listing)
+        bucket.bend = lambda handler, answer: (500, b"", {})
+        time.sleep(0.7)
+        with pytest.raises(OSError, match="getdents64"):
+            while True:
+                names += some_names(listing)
+        bucket.bend = None
+        assert len(names) < 2000
+        for i in range(20):
+            del bucket.objects[f"d/{i:04}"]
+        while more := some_names(listing):
+            names += more
+        os.close(listing)
+    assert names == [".", "..", *(f"{i:04}" for i in range(3000))]
 
 
 def test_m2_a_directory_that_is_rewound_shows_what_there_is_now(mount):
