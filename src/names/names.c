@@ -65,7 +65,8 @@ static void settle(struct work *work, struct fetch *f, int result)
 
 	scoped_lock(&n->lock);
 	result = fetch_take(f, result, clock_monotonic(n->clock), n->index);
-	if (result == FETCH_AGAIN && !n->closing) {
+	/* Whoever asked may have left: then what has come is enough. */
+	if (result == FETCH_AGAIN && !n->closing && !list_empty(&f->waiters)) {
 		list_append(&work->starts, &f->start_link);
 		n->starting++;
 		return;

@@ -389,6 +389,32 @@ START_TEST(interrupts)
 }
 END_TEST
 
+/* Nobody waits for all the pages of a directory that a server lists in its own order. */
+START_TEST(a_listing_that_nobody_waits_for_ends_after_its_page)
+{
+	struct asked_readdir first, second;
+
+	bucket_destroy(b);
+	b = bucket_create(STORE_LIST, "", 10);
+	for (int i = 0; i < 100; i++)
+		bucket_addf(b, "d/%02d", i);
+	bucket_set_mode(b, BUCKET_STEPS);
+	start();
+	ask_some(&first, "d/", NULL, 10);
+	ask_some(&second, "d/", NULL, 10);
+	ck_assert(bucket_step(b));
+	names_readdir_interrupt(n, &first.q);
+	ck_assert(bucket_step(b)); /* the other one still waits */
+	names_readdir_interrupt(n, &second.q);
+	ck_assert(bucket_step(b));
+	ck_assert(!bucket_step(b));
+	ck_assert_uint_eq(b->lists, 3);
+	ck_assert_int_eq(some(&first, "d/", NULL, 1000), 0);
+	ck_assert_uint_eq(first.q.count, 100);
+	names_readdir_release(&first.q);
+}
+END_TEST
+
 /* An interrupt may be faster than the question that it is for. What is known is told all the
  * same. */
 START_TEST(interrupts_before_the_question)
@@ -510,6 +536,7 @@ int main(void)
 	tcase_add_loop_test(tc, guests_share_the_end_of_all_retries, 0, 2);
 	tcase_add_test(tc, interrupts);
 	tcase_add_test(tc, interrupts_before_the_question);
+	tcase_add_test(tc, a_listing_that_nobody_waits_for_ends_after_its_page);
 	tcase_add_test(tc, folders_are_listed_whole);
 	tcase_add_test(tc, a_single_object_is_all_there_is);
 	tcase_add_test(tc, keeps_within_its_size);
