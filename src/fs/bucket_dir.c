@@ -270,12 +270,14 @@ static bool dir_add(struct dir_request *r, const struct names_entry *e, uint64_t
 static void dir_add_dots(struct dir_request *r)
 {
 	static const char *const dots[] = {".", ".."};
+	const struct node *node = r->dir->node;
 
 	while (r->offset < FIRST_OFFSET) {
 		struct names_entry e = {.name = (char *)dots[r->offset], .directory = true};
 		size_t room = r->size - r->used, need;
 		struct fuse_entry_param entry = {
-		        .attr = {.st_ino = r->dir->node->ino, .st_mode = S_IFDIR}};
+		        .attr = {.st_ino = r->offset ? node_parent_ino(r->dir->nodes, node) : node->ino,
+		                 .st_mode = S_IFDIR}};
 
 		need = r->plus ? fuse_add_direntry_plus(r->parked.req, r->data + r->used, room, e.name,
 		                                        &entry, (off_t)r->offset + 1) :

@@ -175,7 +175,8 @@ static void list_files(fuse_req_t req, size_t size, off_t offset, bool plus)
 		const char *name = i == 0 ? "." : i == 1 ? ".." : files[i - 2].name;
 		struct fuse_entry_param entry = {
 		        .attr = {.st_mode = i < 2 ? S_IFDIR : S_IFREG,
-		                 .st_ino = i < 2 ? CONTROL_FIRST_INO : CONTROL_FIRST_INO + i - 1}};
+		                 .st_ino = i == 0 ? CONTROL_FIRST_INO :
+		                           i == 1 ? FUSE_ROOT_ID : CONTROL_FIRST_INO + i - 1}};
 		size_t room = most - used, need;
 
 		need = plus ? fuse_add_direntry_plus(req, data + used, room, name, &entry, (off_t)i + 1) :

@@ -159,6 +159,20 @@ const char *node_name(const struct node *node, size_t *length)
 	return node->key + start;
 }
 
+uint64_t node_parent_ino(const struct nodes *n, const struct node *node)
+{
+	size_t length, parent = (size_t)(node_name(node, &length) - node->key);
+	uint64_t ino;
+	char *key;
+
+	if (parent <= strlen(n->root->key))
+		return n->root->ino;
+	key = xstrndup(node->key, parent);
+	ino = node_ino(key);
+	free(key);
+	return ino;
+}
+
 void node_stat(const struct fs *fs, const struct node *node, struct stat *st)
 {
 	struct nodes *n = fs->state;

@@ -64,6 +64,8 @@ bool node_same_version(const struct store_attr *a, const struct store_attr *b);
 
 /* The inode number of a key: the same on every mount (M5). */
 uint64_t node_ino(const char *key);
+/* That of the directory that a node lies in; the root lies in itself. */
+uint64_t node_parent_ino(const struct nodes *n, const struct node *node);
 /* Takes nodes.lock. */
 void node_stat(const struct fs *fs, const struct node *node, struct stat *st);
 

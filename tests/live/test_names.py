@@ -3,6 +3,7 @@ where a reader goes on."""
 import ctypes
 import json
 import os
+import struct
 import sys
 import textwrap
 import time
@@ -14,6 +15,24 @@ from test_meta import listed_by_mount
 
 
 GETDENTS64 = {"x86_64": 217, "aarch64": 61}[os.uname().machine]
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def some_entries(listing):
+    """[(name, inode number)] of the next entries of an open directory."""
+    buffer = ctypes.create_string_buffer(8192)
+    n, entries, at = LIBC.syscall(GETDENTS64, listing, buffer, len(buffer)), [], 0
+    if n < 0:
+        raise OSError(ctypes.get_errno(), "getdents64")
+    while at < n:
+        inode, _, length = struct.unpack_from("=QqH", buffer, at)
+        entries.append((buffer.raw[at + 19:at + length].partition(b"\0")[0].decode(), inode))
+        at += length
+    return entries
+
+
+def some_names(listing):
+    return [name for name, _ in some_entries(listing)]
 
 
 def between_pages():
@@ -101,20 +120,22 @@ def test_m1_seekdir_finds_its_way_from_anywhere(mount):
     assert json.loads(done.stdout) == [9003, []]
 
 
+@pytest.mark.parametrize("source", ["s3://bench", "s3://bench/a"])
+def test_m5_entries_have_the_inode_numbers_of_what_they_name(mount, source):
+    with Bucket({"a/b/c/d": b"", "a/e": b""}) as bucket:
+        here = mount(source, *bucket.options, "no_sign")
+        for top, _, _ in [*os.walk(here.directory), (here.path(".pailfs"), [], [])]:
+            listing = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+            entries = some_entries(listing)
+            os.close(listing)
+            assert len(entries) > 2
+            for name, inode in entries:
+                if (os.path.samefile(top, here.directory), name) != (True, ".."):
+                    assert inode == os.lstat(os.path.join(top, name)).st_ino, (top, name)
+
+
 def test_m1_a_listing_that_failed_goes_on_where_it_stood(mount):
     """Also when names before that place are gone: an entry's number is not the same then."""
-    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(8192)
-
-    def some_names(listing):
-        n, names, at = libc.syscall(GETDENTS64, listing, buffer, len(buffer)), [], 0
-        if n < 0:
-            raise OSError(ctypes.get_errno(), "getdents64")
-        while at < n:
-            length = int.from_bytes(buffer.raw[at + 16:at + 18], sys.byteorder)
-            names.append(buffer.raw[at + 19:at + length].partition(b"\0")[0].decode())
-            at += length
-        return names
-
     with Bucket({f"d/{i:04}": b"" for i in range(3000)}) as bucket:
         here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=500ms",
                      "negative_ttl=500ms", "retry_timeout=1s")
