@@ -46,7 +46,8 @@ static uint64_t first_window(const struct policy_limits *limits, const struct po
 
 static uint64_t part_size(const struct policy_limits *limits, const struct policy_stream *s)
 {
-	uint64_t parts = is_far(limits) ? 16 : 4; /* many short GETs fill a far one sooner */
+	/* Many short GETs fill a far window sooner. A near one needs a next GET while one is read. */
+	uint64_t parts = is_far(limits) ? 16 : 2;
 
 	return MIN(MAX(s->window / parts, SMALLEST_PART), limits->max_part);
 }

@@ -137,10 +137,10 @@ START_TEST(a_plan_is_whole_parts_ahead_of_the_frontier)
 
 	/* Absent: what is asked for and what follows come in one GET. */
 	window_plan(&limits, &s, &read, &plan);
-	ck_assert_uint_eq(plan.part, 2 * MIB);
+	ck_assert_uint_eq(plan.part, 4 * MIB);
 	ck_assert_uint_eq(plan.demand.start, 9 * MIB);
-	ck_assert_uint_eq(plan.demand.end, 11 * MIB);
-	ck_assert_uint_eq(plan.ahead.start, 11 * MIB);
+	ck_assert_uint_eq(plan.demand.end, 13 * MIB);
+	ck_assert_uint_eq(plan.ahead.start, 13 * MIB);
 	ck_assert_uint_eq(plan.ahead.end, 17 * MIB);
 	/* There: only what is missing of the window, once it is a part. */
 	s.fetched_to = 17 * MIB;
@@ -148,9 +148,9 @@ START_TEST(a_plan_is_whole_parts_ahead_of_the_frontier)
 	window_plan(&limits, &s, &read, &plan);
 	ck_assert_uint_eq(plan.demand.end, 10 * MIB);
 	ck_assert(range_empty(plan.ahead));
-	s.frontier = 11 * MIB;
+	s.frontier = 13 * MIB;
 	window_plan(&limits, &s, &read, &plan);
-	ck_assert_uint_eq(range_length(plan.ahead), 2 * MIB);
+	ck_assert_uint_eq(range_length(plan.ahead), 4 * MIB);
 	/* Near the end: the rest, whatever it is. */
 	s.frontier = 99 * MIB;
 	s.fetched_to = 99 * MIB + 1;
