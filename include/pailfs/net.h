@@ -81,9 +81,10 @@ struct net_request {
 				     * queue or under way; 0: never. Its handler may move it */
 
 	/* Set by the loop before done. */
-	int error;            /* 0, or -errno: -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH
-			       * (name not resolved), -ETIMEDOUT (no connection, a stall,
-			       * or the deadline), -ECONNABORTED (no end of the TLS handshake),
+	int error;            /* 0, or -errno: -ECONNREFUSED (also by way of a proxy),
+			       * -ECONNRESET, -EHOSTUNREACH (name not resolved), -ETIMEDOUT
+			       * (no connection, a stall, or the deadline), -EACCES (the proxy
+			       * does not let us), -ECONNABORTED (no end of the TLS handshake),
 			       * -EPROTO (certificate, malformed HTTP),
 			       * -ECANCELED, -EINVAL (no http or https URL), what the
 			       * system says when there is no socket (-EMFILE …; the server

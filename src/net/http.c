@@ -320,11 +320,26 @@ static int descriptor_shortage(void)
 	return 0;
 }
 
+/* A proxy that did not connect us told why: it does not let us, or could not reach the server.
+ * 0: there was none, or it did. */
+static int error_from_proxy(struct transfer *t)
+{
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	if (t->connected || status < 300)
+		return 0;
+	return status < 500 ? -EACCES : -ECONNREFUSED;
+}
+
 /* The errors that net.h promises, for curl's. */
 static int error_from_curl(struct transfer *t, CURLcode code)
 {
+	int proxy = error_from_proxy(t);
 	long system = 0;
 
+	if (proxy)
+		return proxy;
 	switch (code) {
 	case CURLE_OK:
 		return t->request->status ? 0 : -EPROTO;
@@ -367,6 +382,15 @@ static int error_from_curl(struct transfer *t, CURLcode code)
 	}
 }
 
+/* Of a proxy's URL that it cannot take, curl shows all, its password too. */
+static void hide_proxy(struct transfer *t)
+{
+	static const char says[] = "Unsupported proxy";
+
+	if (strncmp(t->text, says, strlen(says)) == 0)
+		snprintf(t->text, sizeof(t->text), "http_proxy or https_proxy is no proxy's URL");
+}
+
 void transfer_finish(struct transfer *t, CURLcode code)
 {
 	struct net_request *r = t->request;
@@ -379,6 +403,7 @@ void transfer_finish(struct transfer *t, CURLcode code)
 		snprintf(t->text, sizeof(t->text), "no socket: %s", strerror(-r->error));
 	else if (r->error && !t->text[0])
 		snprintf(t->text, sizeof(t->text), "%s", curl_easy_strerror(code));
+	hide_proxy(t);
 	snprintf(r->error_text, sizeof(r->error_text), "%.*s", (int)sizeof(r->error_text) - 1,
 		 r->error ? t->text : "");
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);

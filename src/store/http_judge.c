@@ -164,8 +164,10 @@ static enum http_next judge_network(struct http_op *h, int *result)
 		h->retry = RETRY_FEW;
 	if (unreachable || error == -ETIMEDOUT)
 		*result = -ETIMEDOUT;
+	else if (error == -EACCES || error == -ENOMEM || error == -EMFILE || error == -ENFILE)
+		*result = error;
 	else
-		*result = error == -ENOMEM || error == -EMFILE || error == -ENFILE ? error : -EIO;
+		*result = -EIO;
 	return HTTP_LATER;
 }
 

@@ -176,6 +176,8 @@ static const char *network_advice(int error, const char *text)
 		return "check the host name and the network";
 	case -ETIMEDOUT:
 		return "check the network, or raise connect_timeout=, stall_timeout= and retry_timeout=";
+	case -EACCES:
+		return "the proxy refuses: check the user and password in https_proxy, and no_proxy";
 	case -EMFILE:
 	case -ENFILE:
 		return "raise the limit on open files, or mount with fewer connections=";
@@ -191,8 +193,16 @@ static const char *network_advice(int error, const char *text)
 	return "check the network and the server";
 }
 
+/* A proxy speaks for itself: no dialect knows what to say of it. */
+static bool is_of_proxy(const struct http_op *h)
+{
+	return h->answer.status == 407;
+}
+
 static const char *status_advice(const struct http_op *h)
 {
+	if (is_of_proxy(h))
+		return "the proxy refuses: check the user and password in http_proxy, and no_proxy";
 	switch (h->verdict) {
 	case DIALECT_NOT_FOUND:
 	case DIALECT_NO_BUCKET:
@@ -219,7 +229,7 @@ static void add_sentence(struct buf *out, const struct http_op *h, int error)
 {
 	struct dialect_session session = http_auth_session(h);
 
-	if (h->judged && !h->why[0] && h->hs->dialect->explain) {
+	if (h->judged && !h->why[0] && h->hs->dialect->explain && !is_of_proxy(h)) {
 		h->hs->dialect->explain(h->hs->source.config, &h->call, &session, &h->answer, h->verdict,
 		                        out);
 		return;

@@ -44,7 +44,7 @@ class Canned(Served):
                 if self.command != "HEAD":
                     self.wfile.write(reply[1])
 
-            do_HEAD = do_PUT = do_POST = do_DELETE = do_PROPFIND = do_OPTIONS = do_GET
+            do_HEAD = do_PUT = do_POST = do_DELETE = do_PROPFIND = do_OPTIONS = do_CONNECT = do_GET
 
             def log_message(self, *_):
                 pass

@@ -88,6 +88,21 @@ def test_skewed_clock(ceph, tmp_path, minutes, where):
     assert told and told[2] == where and abs(int(told[1]) - abs(minutes)) <= 1, line
 
 
+@pytest.mark.parametrize("source, options", [
+    ("s3://b", ["endpoint=http://s3.invalid"]), ("s3://b", ["endpoint=https://s3.invalid"]),
+    ("http://files.invalid/f", []), ("https://files.invalid/f", []),
+])
+def test_a_proxy_that_refuses(source, options):
+    """It is no verdict about the keys or the server, nor worth another try."""
+    with Canned(407, "", {"Proxy-Authenticate": "Basic"}) as server:
+        line = start_fails(source, *options, *QUICK, env={
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE000000001", "AWS_SECRET_ACCESS_KEY": "b",
+            "http_proxy": server.url, "https_proxy": server.url})
+        says(line, "407", "proxy")
+        assert "AKIA" not in line
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("status, body", [
     (200, "<html><body>Welcome to the router</body></html>"),
     (200, ""), (404, "<html>gone</html>"), (301, ""), (500, "x" * 100000), (200, "<List"),

@@ -25,6 +25,7 @@ static const struct fault faults[] = {
 	 {{"HTTP/1.1 404 N\r\nX-Request-Id: a\033[31mb\r\nContent-Length: 0\r\n\r\n"}}, -ENOENT, 1, NULL,
 	 "(request ID a\\x1b[31mb)"},
 	{"403", {{STATUS("403 Forbidden")}}, -EACCES, 1, NULL, "403"},
+	{"407", {{STATUS("407 Who")}}, -EACCES, 1, NULL, "http_proxy"},
 	{"401", {{STATUS("401 Who")}}, -EACCES, 1},
 	{"400", {{STATUS("400 Bad")}}, -EIO, 1},
 	{"501", {{STATUS("501 No")}}, -EOPNOTSUPP, 1},

@@ -491,6 +491,60 @@ START_TEST(reports_what_cannot_be_reached)
 }
 END_TEST
 
+/* What a proxy says to CONNECT is its answer, not the server's. */
+START_TEST(a_proxy_answers_for_itself)
+{
+	static const struct {
+		const char *url;
+		int error;
+		const char *says;
+	} refusals[] = {
+		{"https://forbidden.invalid/", -EACCES, "403"},
+		{"https://password.invalid/", -EACCES, "407"},
+		{"https://gone.invalid/", -ECONNREFUSED, "502"},
+	};
+	char proxy[64];
+	struct fetch f;
+
+	begin(1, 2);
+	snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", server->port);
+	setenv("https_proxy", proxy, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+		fetch_init(&f, 0, "");
+		f.request.url = refusals[i].url;
+		fetch_run(&f);
+		ck_assert_int_eq(f.request.error, refusals[i].error);
+		ck_assert_int_eq(f.request.status, 0);
+		ck_assert_str_eq(f.headers.data, "");
+		ck_assert_ptr_nonnull(strstr(f.request.error_text, refusals[i].says));
+		fetch_release(&f);
+	}
+	unsetenv("https_proxy");
+	end();
+}
+END_TEST
+
+/* Where curl cannot take a proxy's URL it shows all of it. */
+START_TEST(a_proxys_password_is_not_told)
+{
+	static const char *const proxies[] = {
+		"http://user:s3#cret@proxy.invalid:3128", "http://user:s3cret@proxy.invalid:port",
+		"ftp://user:s3cret@proxy.invalid:3128", "http://user:s3cret@proxy.invalid:3128"};
+	struct fetch f;
+
+	begin(1, 2);
+	fetch_init(&f, server->port, "/bytes/5");
+	setenv("http_proxy", proxies[_i], 1);
+	fetch_run(&f);
+	ck_assert_int_lt(f.request.error, 0);
+	ck_assert_ptr_null(strstr(f.request.error_text, "s3"));
+	ck_assert_ptr_nonnull(strstr(f.request.error_text, "proxy"));
+	unsetenv("http_proxy");
+	fetch_release(&f);
+	end();
+}
+END_TEST
+
 /* Not the server's fault, and not to be told as one; a name's resolver wants descriptors, too. */
 START_TEST(tells_that_descriptors_are_short)
 {
@@ -841,6 +895,8 @@ int main(void)
 	tcase_add_test(tc, ends_at_the_deadline_in_the_queue);
 	tcase_add_test(tc, tells_what_was_sent_again);
 	tcase_add_test(tc, reports_what_cannot_be_reached);
+	tcase_add_test(tc, a_proxy_answers_for_itself);
+	tcase_add_loop_test(tc, a_proxys_password_is_not_told, 0, 4);
 	tcase_add_loop_test(tc, tells_that_descriptors_are_short, 0, 2);
 	tcase_add_test(tc, gives_up_connecting);
 	tcase_add_test(tc, speaks_ipv6_and_names);

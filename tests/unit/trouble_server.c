@@ -42,6 +42,10 @@ static const struct trouble {
 	{"/many-headers", OK, "X-Filler: " FILLER "\r\n", CLOSE},
 	{"/many-informational", "", HINT "X-Filler: " FILLER "\r\n\r\n", CLOSE},
 	{"/long-header", OK "X-Filler: ", FILLER, CLOSE},
+	/* As a proxy, to CONNECT. */
+	{"forbidden.invalid:443", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"},
+	{"password.invalid:443", "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n"},
+	{"gone.invalid:443", "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"},
 	{"/silent", "", .then = HOLD},
 	{"/stall", OK_1000 "short", .then = HOLD},
 };
