@@ -1,6 +1,7 @@
 /* url.c - the parts of an absolute http(s) URL, and RFC 3986's references. */
 #include "src/store/url.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -124,7 +125,24 @@ static bool has_scheme(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 
-	return n && s[n] == ':';
+	return isalpha((unsigned char)*s) && s[n] == ':';
+}
+
+/* Adds a reference without its fragment. Blanks have no place in one, but whoever writes links by
+ * hand leaves them in names and around them; they are taken as browsers take them. */
+static void add_reference(struct buf *out, const char *s)
+{
+	size_t n;
+
+	s += strspn(s, " ");
+	n = strcspn(s, "#");
+	while (n && s[n - 1] == ' ')
+		n--;
+	for (size_t i = 0; i < n; i++)
+		if (s[i] == ' ')
+			buf_adds(out, "%20");
+		else
+			buf_addc(out, s[i]);
 }
 
 /* Adds the path without its dot segments, then what follows it. */
@@ -135,43 +153,53 @@ static void add_path(struct buf *out, const struct buf *path, const char *rest)
 	buf_add(out, path->data, path->length);
 	if (path->length)
 		buf_truncate(out, start + remove_dot_segments(out->data + start, path->length));
-	buf_add(out, rest, strcspn(rest, "#"));
+	buf_adds(out, rest);
+}
+
+/* Adds a reference that begins with a path or a query, or is empty. */
+static void add_relative(struct buf *out, const struct url *base, const char *s)
+{
+	struct buf path = BUF_INIT;
+	size_t path_length = strcspn(s, "?");
+	const char *slash;
+
+	url_add_origin(out, base);
+	if (s[0] != '/' && path_length) {
+		slash = memrchr(base->path.s, '/', base->path.n);
+		if (slash)
+			buf_add(&path, base->path.s, (size_t)(slash - base->path.s) + 1);
+		else
+			buf_addc(&path, '/');
+	} else if (!path_length) {
+		buf_add(&path, base->path.s, base->path.n);
+	}
+	buf_add(&path, s, path_length);
+	add_path(out, &path, s + path_length);
+	if (!*s && base->has_query) {
+		buf_addc(out, '?');
+		buf_add(out, base->query.s, base->query.n);
+	}
+	buf_release(&path);
 }
 
 int url_resolve(const char *base, const char *reference, struct buf *out)
 {
-	struct buf path = BUF_INIT;
-	size_t start = out->length, path_length;
-	const char *slash;
+	struct buf clean = BUF_INIT;
+	size_t start = out->length;
 	struct url b, check;
 
 	if (url_split(base, &b))
 		return -EINVAL;
-	if (has_scheme(reference)) {
-		buf_add(out, reference, strcspn(reference, "#"));
-	} else if (!strncmp(reference, "//", 2)) {
+	add_reference(&clean, reference);
+	if (has_scheme(clean.data)) {
+		buf_adds(out, clean.data);
+	} else if (!strncmp(clean.data, "//", 2)) {
 		buf_adds(out, b.secure ? "https:" : "http:");
-		buf_add(out, reference, strcspn(reference, "#"));
+		buf_adds(out, clean.data);
 	} else {
-		url_add_origin(out, &b);
-		path_length = strcspn(reference, "?#");
-		if (reference[0] != '/' && path_length) {
-			slash = memrchr(b.path.s, '/', b.path.n);
-			if (slash)
-				buf_add(&path, b.path.s, (size_t)(slash - b.path.s) + 1);
-			else
-				buf_addc(&path, '/');
-		} else if (!path_length) {
-			buf_add(&path, b.path.s, b.path.n);
-		}
-		buf_add(&path, reference, path_length);
-		add_path(out, &path, reference + path_length);
-		if (!path_length && reference[0] != '?' && b.has_query) {
-			buf_addc(out, '?');
-			buf_add(out, b.query.s, b.query.n);
-		}
-		buf_release(&path);
+		add_relative(out, &b, clean.data);
 	}
+	buf_release(&clean);
 	return url_split(out->data + start, &check);
 }
 

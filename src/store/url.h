@@ -30,7 +30,8 @@ int url_split(const char *s, struct url *out);
 bool url_same_origin(const struct url *a, const struct url *b);
 /* Adds "scheme://host[:port]": what may stand in logs. */
 void url_add_origin(struct buf *out, const struct url *u);
-/* Adds what `reference` (absolute or relative, as in a Location) means seen from `base`.
+/* Adds what `reference` (absolute or relative, as in a Location; blanks stand for %20, around it
+ * for nothing) means seen from `base`.
  * Returns 0, or -EINVAL when the result is no http(s) URL. */
 int url_resolve(const char *base, const char *reference, struct buf *out);
 /* Adds s with %XX decoded; a malformed escape stays as it is. */

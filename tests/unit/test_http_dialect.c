@@ -93,6 +93,17 @@ static const struct {
 	{"g/../h", "http://a/b/c/h"},
 	{"g?y/../x", "http://a/b/c/g?y/../x"},
 	{"https://h/x", "https://h/x"},
+	/* A scheme begins with a letter. */
+	{".a:b", "http://a/b/c/.a:b"},
+	{"10:30.log", "http://a/b/c/10:30.log"},
+	{"2024-01-31T12:00", "http://a/b/c/2024-01-31T12:00"},
+	/* Blanks have no place in a reference, and are meant all the same. */
+	{"my file", "http://a/b/c/my%20file"},
+	{"/x y?z w#t u", "http://a/x%20y?z%20w"},
+	{"https://h/x y", "https://h/x%20y"},
+	{"  g ", "http://a/b/c/g"},
+	{" https://h/x ", "https://h/x"},
+	{"a:b", NULL},
 	{"mailto:x", NULL},
 	{"file:///etc/passwd", NULL},
 	{"/a\rb", NULL},
@@ -294,6 +305,16 @@ START_TEST(html_of_many_servers)
 	ck_assert(entry("d/sub dir/")->attr.is_prefix);
 	ck_assert(entry("d/x&y?z")->attr.size_unknown);
 	ck_assert(!entry("d/q&r")->attr.is_prefix);
+	store_list_release(&listed);
+
+	/* By hand, or nearly. */
+	ck_assert_int_eq(parse(http_index_parse_html,
+	                       "<a href=\"my file.txt\">x</a><a href=\" two words/ \">y</a>"
+	                       "<a href=\"10:30.log\">z</a>"), 0);
+	ck_assert_uint_eq(listed.entry_count, 3);
+	entry("d/my file.txt");
+	entry("d/two words/");
+	entry("d/10:30.log");
 	store_list_release(&listed);
 
 	/* Apache: sorting links, the parent by its path, an icon before the name. */
