@@ -176,10 +176,11 @@ enum answer_check answer_check_get(const struct dialect_call *call, const struct
 	if (!a->has_range || a->range_start == DIALECT_UNKNOWN)
 		return ANSWER_WRONG;
 	*why = "the Content-Range is not the one asked for";
-	if (a->range_start != call->offset || a->range_end != call->offset + call->length)
+	if (a->range_start != call->offset || a->range_end > call->offset + call->length)
 		return ANSWER_WRONG;
 	*why = "Content-Length and Content-Range disagree";
-	if (a->content_length != DIALECT_UNKNOWN && a->content_length != call->length)
+	if (a->content_length != DIALECT_UNKNOWN &&
+	    a->content_length != a->range_end - a->range_start)
 		return ANSWER_WRONG;
 	*why = "";
 	return ANSWER_GOOD;

@@ -25,7 +25,8 @@ enum answer_check {
 };
 
 /* Judges the headers of a 2xx answer to a ranged GET before its body is believed. *why is
- * a few words on anything but ANSWER_GOOD. */
+ * a few words on anything but ANSWER_GOOD. A good answer with status 206 may end before the
+ * range that was asked for does: range_end tells (RFC 9110, 15.3.7). */
 enum answer_check answer_check_get(const struct dialect_call *call, const struct dialect_answer *a,
                                    const char **why);
 

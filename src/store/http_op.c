@@ -22,9 +22,6 @@
 #include "pailfs/retry.h"
 
 #define ERROR_BODY_MAX (64u << 10)
-/* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
- * what has failed. */
-#define PROGRESS_STEP (64u << 10)
 /* A mount that cannot reach its store says so soon. */
 #define PROBE_TIMEOUT_NS (15 * NS_PER_SECOND)
 
@@ -240,7 +237,7 @@ static int attempt(struct http_op *h, bool renew)
 	if (h->kind == HTTP_OP_GET) {
 		struct store_get *get = get_of(h);
 
-		h->told = get->filled;
+		h->told = h->began = get->filled;
 		h->call.offset = get->offset + get->filled;
 		h->call.length = get->length - get->filled;
 		choose_version(h, get->object);
@@ -387,24 +384,23 @@ static int on_data(struct http_op *h, const void *data, size_t n)
 	get = get_of(h);
 	if (first)
 		store_object_learn_version(get->object, h->answer.attr.version);
-	if (n > get->length - get->filled) {
-		h->why = "more bytes came than were asked for";
+	if (n > h->end - get->filled) {
+		h->why = "more bytes came than there should be";
 		return -EBADMSG;
 	}
 	memcpy((char *)get->buffer + get->filled, data, n);
 	get->filled += n;
-	if (get->filled - h->extended_at >= PROGRESS_STEP) {
+	if (get->filled - h->extended_at >= HTTP_PROGRESS_STEP) {
 		h->extended_at = get->filled;
 		h->deadline_ns = now_of(h) + h->hs->retry_timeout_ns;
 		h->net.deadline_ns = h->deadline_ns;
 	}
-	if (get->filled == get->length) {
-		/* Without a Content-Length nothing says yet that there is no more. */
-		if (h->answer.content_length == DIALECT_UNKNOWN)
-			return 0;
-		/* Whoever is answered now may look at the counters before done() has run. */
+	/* Without a Content-Length nothing says yet that there is no more. */
+	if (get->filled == h->end && h->answer.content_length == DIALECT_UNKNOWN)
+		return 0;
+	/* Whoever is answered now may look at the counters before done() has run. */
+	if (get->filled == get->length)
 		http_report_arrived(h);
-	}
 	h->told = get->filled;
 	if (get->progress)
 		get->progress(get, get->filled);

@@ -20,6 +20,10 @@
 #include "src/store/list_page.h"
 #include "src/store/store_impl.h"
 
+/* An operation's time begins anew whenever so many bytes have come: what flows slowly is not
+ * what has failed. */
+#define HTTP_PROGRESS_STEP (64u << 10)
+
 struct http_store {
 	struct store store; /* first: a struct store * is ours */
 
@@ -99,6 +103,7 @@ struct http_op {
 	uint64_t deadline_ns;         /* monotonic: nothing is tried any more after it */
 	uint64_t extended_at;         /* value of filled when the deadline was last moved */
 	size_t told;                  /* value of filled that is final: progress() may know it */
+	size_t began;                 /* value of filled when this attempt began */
 	unsigned attempts;            /* requests made, those that a redirect answered included */
 	unsigned failures;            /* attempts in trouble that may pass */
 	unsigned few;                 /* of them those in trouble that hardly does */
@@ -111,6 +116,7 @@ struct http_op {
 	/* Of this attempt's answer. */
 	bool checked;
 	enum answer_check check;
+	size_t end;                   /* GET, once checked as good: value of filled at the body's end */
 	bool too_big;
 	bool counted;                 /* in the statistics, as a success */
 	const char *why;              /* a few words on what is wrong with it; "" */

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (answer_check_get(&call, &a, &why) == ANSWER_GOOD) {
 		must(!*why);
 		must(!a.attr.etag[0] || strstr(a.attr.etag, "\"v1\""));
-		must(a.status == 200 ? a.content_length == 10 : a.range_start == 4 && a.range_end == 14);
+		must(a.status == 200 ? a.content_length == 10 : a.range_start == 4 && a.range_end > 4 && a.range_end <= 14);
 	} else {
 		must(*why);
 	}
