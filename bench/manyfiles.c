@@ -1,5 +1,5 @@
-/* manyfiles create|list|remove DIRECTORY COUNT - COUNT files of 1 KiB in one directory: made,
- * listed with their attributes, or removed. */
+/* manyfiles create|list|read|remove DIRECTORY COUNT - COUNT files of 1 KiB in one directory: made,
+ * listed with their attributes, listed and read one after the other, or removed. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,20 +23,39 @@ static int create(int dir, const char *name)
 	return close(fd);
 }
 
-static long list(const char *path)
+static int look(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+static int read_whole(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY);
+	char bytes[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		;
+	close(fd);
+	return (int)n;
+}
+
+/* How many of the directory's files were visited, -1 when one could not be. */
+static long visit(const char *path, int (*how)(int dir, const char *name))
 {
 	DIR *dir = opendir(path);
 	struct dirent *entry;
-	struct stat st;
 	long seen = 0;
 
 	if (!dir)
 		return -1;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] != '.' &&
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			seen++;
-	}
+	while (seen >= 0 && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			seen = how(dirfd(dir), entry->d_name) == 0 ? seen + 1 : -1;
 	closedir(dir);
 	return seen;
 }
@@ -44,7 +63,7 @@ static long list(const char *path)
 int main(int argc, char **argv)
 {
 	if (argc != 4) {
-		fputs("usage: manyfiles create|list|remove DIRECTORY COUNT\n", stderr);
+		fputs("usage: manyfiles create|list|read|remove DIRECTORY COUNT\n", stderr);
 		return 2;
 	}
 	long count = atol(argv[3]);
@@ -52,7 +71,9 @@ int main(int argc, char **argv)
 	int rc = dir < 0 ? -1 : 0;
 
 	if (rc == 0 && !strcmp(argv[1], "list"))
-		rc = list(argv[2]) == count ? 0 : -1;
+		rc = visit(argv[2], look) == count ? 0 : -1;
+	else if (rc == 0 && !strcmp(argv[1], "read"))
+		rc = visit(argv[2], read_whole) == count ? 0 : -1;
 	else
 		for (long i = 0; rc == 0 && i < count; i++) {
 			char name[32];

@@ -5,16 +5,19 @@ from lib_proc import run
 from systems import Curl, parallel
 
 MIB = 1 << 20
-SMALL_FILES = 10000
+SMALL_FILES, SMALL_SIZE = 10000, 1024
 
 
 # The workloads: what(system, context) does it and returns (bytes, operations). prepare()
 # comes before the clock starts.
 
 class Workload:
-    def __init__(self, kind, text, act, prepare=None, files=1):
+    def __init__(self, kind, text, act, prepare=None, files=1, without=(),
+                 lists=False):
         self.kind, self.text, self.act, self.prepare = kind, text, act, prepare
-        self.files = files  # of context.size, which it reads or writes
+        self.files = files      # of context.size, which it reads or writes
+        self.without = without  # names of systems that cannot
+        self.lists = lists      # a directory of the bucket
 
 
 def read_whole(count):
@@ -43,6 +46,18 @@ def read_random(size, count):
             run([context.tool("randio"), "read", system.directory / "file0", size, count],
                 timeout=900)
         return size * count, count
+    return act
+
+
+def visit_small(how):
+    """The bucket's many small files, by one process that begins with the listing."""
+    def act(system, context):
+        if isinstance(system, Curl):
+            system.ranges([(f"small/file-{i:06}", 0, SMALL_SIZE - 1) for i in range(SMALL_FILES)])
+        else:
+            run([context.tool("manyfiles"), how, system.directory / "small", SMALL_FILES],
+                timeout=900)
+        return (SMALL_SIZE * SMALL_FILES if how == "read" else 0), SMALL_FILES
     return act
 
 
@@ -89,6 +104,10 @@ WORKLOADS = {
     "seq4": Workload("bucket", "dd bs=1M of four files at once", read_whole(4), files=4),
     "rand256k": Workload("bucket", "1,000 random reads of 256 KiB", read_random(256 << 10, 1000)),
     "rand4k": Workload("bucket", "4,000 random reads of 4 KiB", read_random(4 << 10, 4000)),
+    "small": Workload("bucket", "10,000 files of 1 KiB listed and read, one after the other",
+                      visit_small("read"), without=("nullfs",), lists=True),
+    "names": Workload("bucket", "10,000 files listed with their attributes",
+                      visit_small("list"), without=("nullfs", "curl", "curl8"), lists=True),
     "write": Workload("directory", "dd bs=1M conv=fsync of one file", write_whole),
     "read": Workload("directory", "dd bs=1M of that file, cold", read_back, make_file),
     "write4k": Workload("directory", "20,000 random writes of 4 KiB, then sync",
