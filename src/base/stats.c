@@ -40,7 +40,6 @@ void stats_observe(struct stats *s, enum stat_histogram_id id, uint64_t ns)
 	for (uint64_t bound = FIRST_BOUND_NS; i < HISTOGRAM_BUCKETS - 1 && ns > bound; bound *= 2)
 		i++;
 	atomic_fetch_add_explicit(&h->buckets[i], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&h->count, 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&h->sum_ns, ns, memory_order_relaxed);
 }
 
@@ -79,9 +78,25 @@ void stats_format(const struct stats *s, struct buf *out)
 	}
 }
 
+/* The names of labels such as op="get",result="ok", whose values have no commas in them. */
+static void add_label_names(const char *labels, struct buf *out)
+{
+	const char *separator = " by ";
+
+	while (*labels) {
+		buf_adds(out, separator);
+		buf_add(out, labels, strcspn(labels, "="));
+		separator = " and ";
+		labels += strcspn(labels, ",");
+		labels += *labels == ',';
+	}
+}
+
 static void format_item(const struct description *d, struct buf *out)
 {
-	buf_addf(out, ".It Li %s\n%s, a %s.\n", d->name, d->help, d->kind);
+	buf_addf(out, ".It Li %s No (%s", d->name, d->kind);
+	add_label_names(d->labels, out);
+	buf_addf(out, ")\n%s\n", d->help);
 }
 
 void stats_format_manual(struct buf *out)

@@ -25,7 +25,7 @@ enum stat_histogram_id {
 
 struct stat_histogram {
 	_Atomic uint64_t buckets[HISTOGRAM_BUCKETS];
-	_Atomic uint64_t count, sum_ns;
+	_Atomic uint64_t sum_ns;
 };
 
 struct stats {
@@ -55,7 +55,8 @@ void stats_observe(struct stats *s, enum stat_histogram_id id, uint64_t ns);
 
 /* Adds the whole set in the Prometheus text exposition format 0.0.4. */
 void stats_format(const struct stats *s, struct buf *out);
-/* Adds a table of name, kind and help as mdoc list items, for the manual. */
+/* Adds each name with its kind, the names of its labels and its help, as mdoc list items for the
+ * manual. */
 void stats_format_manual(struct buf *out);
 
 #endif
