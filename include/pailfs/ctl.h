@@ -21,7 +21,8 @@ enum ctl_command {
 	CTL_HELLO = 1,
 	/* path: a file → data: lines on what the read engine saw and chose for it. */
 	CTL_WHY = 2,
-	/* path: a file or directory. Forgets what is believed of it and of all below it. */
+	/* path: a file or directory, or what is believed to be neither. Forgets what is believed of
+	 * it and of all below it. */
 	CTL_REFRESH = 3,
 	/* path: a file; data: a policy's name, or nothing to ask → data: the policy in force. */
 	CTL_POLICY = 4,

@@ -13,8 +13,9 @@ struct target {
 };
 
 /* Finds the mount that `name` lies in, without asking the mount itself where that can be
- * avoided, so that it works on one that hangs. Returns 0, or -errno with a line in `error`. */
-int target_find(const char *name, struct target *out, struct buf *error);
+ * avoided, so that it works on one that hangs. absent_too: so may one that is not there, in a
+ * directory that is. Returns 0, or -errno with a line in `error`. */
+int target_find(const char *name, bool absent_too, struct target *out, struct buf *error);
 void target_release(struct target *t);
 
 /* Sends a message (version and path are set here) and waits for the answer in it. Returns its

@@ -29,7 +29,7 @@ static int ask(const char *name, enum ctl_command command, const char *data, str
 {
 	struct ctl_message *m = xcalloc(1, sizeof(*m));
 	struct target t;
-	int err = target_find(name, &t, error);
+	int err = target_find(name, command == CTL_REFRESH, &t, error);
 
 	if (err)
 		goto out;
@@ -51,7 +51,7 @@ out:
 static int show_file(const char *name, const char *file, struct buf *out, struct buf *error)
 {
 	struct target t;
-	int err = target_find(name, &t, error);
+	int err = target_find(name, false, &t, error);
 
 	if (err)
 		return err;
@@ -167,7 +167,7 @@ static int run_umount(char **argv, int argc, struct buf *out, struct buf *error)
 		buf_adds(error, "usage: pailctl umount [-l] MOUNTPOINT");
 		return -EINVAL;
 	}
-	err = target_find(argv[lazy], &t, error);
+	err = target_find(argv[lazy], false, &t, error);
 	if (err)
 		return err;
 	if (*t.path) {
@@ -205,7 +205,7 @@ static const struct command commands[] = {
 	{"why", "FILE", 1, 1, run_why, "what the read engine saw and chose for a file"},
 	{"policy", "FILE [auto|sequential|ranged]", 1, 2, run_policy,
 	 "show or set how a file is read"},
-	{"refresh", "[PATH]", 0, 1, run_refresh, "forget what is believed of names below PATH"},
+	{"refresh", "[PATH]", 0, 1, run_refresh, "forget what is believed of PATH and the names below it"},
 	{"flush", "[MOUNTPOINT]", 0, 1, run_flush, "wait until all that was written is stored"},
 	{"set-range", "FILE OFFSET < BYTES", 2, 2, run_set_range,
 	 "write bytes inside a file, which it never extends or creates"},

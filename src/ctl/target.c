@@ -49,7 +49,7 @@ static bool find_mount(const char *path, struct target *out)
 	return found;
 }
 
-int target_find(const char *name, struct target *out, struct buf *error)
+int target_find(const char *name, bool absent_too, struct target *out, struct buf *error)
 {
 	char *path = resolve_parent(name);
 	bool found = path && find_mount(path, out);
@@ -59,10 +59,12 @@ int target_find(const char *name, struct target *out, struct buf *error)
 	/* The mount itself is found now; inside it a last link must be followed too. */
 	if (found && !*out->path)
 		return 0;
-	if (found)
-		target_release(out);
 	path = realpath(name, NULL);
 	err = path ? -ENOTTY : -errno;
+	if (found && absent_too && err == -ENOENT)
+		return 0;
+	if (found)
+		target_release(out);
 	found = path && find_mount(path, out);
 	free(path);
 	if (found)

@@ -46,24 +46,30 @@ void bucket_fill_entry(struct fs *fs, const struct node *node, uint64_t valid_ns
 	node_stat(fs, node, &out->attr);
 }
 
-void bucket_forget_name(struct fs *fs, const struct node *node)
+/* Forgets the name of `length` bytes at key + start, in the directory whose prefix is before it. */
+static void forget_name(struct fs *fs, const char *key, size_t start, size_t length)
 {
 	struct nodes *nodes = nodes_of(fs);
 	struct node *parent;
-	size_t length;
-	const char *start = node_name(node, &length);
-	char *prefix = xstrndup(node->key, (size_t)(start - node->key));
-	char *name = xstrndup(start, length);
+	char *prefix = xstrndup(key, start), *name = xstrndup(key + start, length);
 
 	names_forget(fs->c.names, prefix, name);
 	pthread_mutex_lock(&nodes->lock);
-	HASH_FIND(hh, nodes->by_key, prefix, strlen(prefix), parent);
+	HASH_FIND(hh, nodes->by_key, prefix, start, parent);
 	uint64_t parent_id = parent ? parent->id : 0;
 	pthread_mutex_unlock(&nodes->lock);
 	if (parent_id)
 		forget_entry(fs, parent_id, name);
 	free(prefix);
 	free(name);
+}
+
+void bucket_forget_name(struct fs *fs, const struct node *node)
+{
+	size_t length;
+	const char *name = node_name(node, &length);
+
+	forget_name(fs, node->key, (size_t)(name - node->key), length);
 }
 
 static void bucket_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
@@ -139,28 +145,29 @@ static void bucket_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whenc
 
 /* ---- what pailctl asks ---- */
 
-static bool is_below(const char *key, const char *prefix, size_t n)
-{
-	return !strncmp(key, prefix, n) && (n == 0 || key[n] == '\0' || key[n] == '/' || key[n - 1] == '/');
-}
-
-/* Forgets the key and all below it: in the index, and what the kernel was told of them. */
-static void refresh(struct fs *fs, const char *key)
+/* Forgets what stands, or does not, under a path, and all below it: in the index, and what the
+ * kernel was told. */
+static void refresh(struct fs *fs, const char *path)
 {
 	struct nodes *nodes = nodes_of(fs);
-	size_t n = strlen(key), count = 0;
+	char *prefix = xasprintf("%s%s%s", nodes->root->key, path, *path ? "/" : "");
+	size_t n = strlen(prefix), count = 0, start;
 	struct node *node, *next, **known;
-	char *prefix = n && key[n - 1] != '/' ? xasprintf("%s/", key) : xstrdup(key);
 
 	pthread_mutex_lock(&nodes->lock);
 	known = xmalloc(HASH_COUNT(nodes->by_key) * sizeof(*known));
 	HASH_ITER(hh, nodes->by_key, node, next)
-		if (node != nodes->root && is_below(node->key, key, n)) {
+		if (!strncmp(node->key, prefix, n) && node->key[n]) {
 			node->users++;
 			known[count++] = node;
 		}
 	pthread_mutex_unlock(&nodes->lock);
 	names_forget_below(fs->c.names, prefix);
+	if (*path) {
+		for (start = n - 1; start > 0 && prefix[start - 1] != '/'; start--)
+			;
+		forget_name(fs, prefix, start, n - 1 - start);
+	}
 	for (size_t i = 0; i < count; i++) {
 		bucket_forget_name(fs, known[i]);
 		node_put(nodes, known[i]);
@@ -236,7 +243,7 @@ static bool bucket_command(struct fs *fs, struct ctl_message *m)
 
 	switch (m->command) {
 	case CTL_REFRESH:
-		refresh(fs, key);
+		refresh(fs, m->path);
 		ctl_answer(m, 0, "", 0);
 		break;
 	case CTL_FLUSH: /* nothing is ever dirty */

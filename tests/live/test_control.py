@@ -143,6 +143,33 @@ def test_m4_refresh_shows_what_was_not_there(mount, directory):
         assert path.read_bytes() == b"1"
 
 
+@pytest.mark.parametrize("directory", ["", "dir", "dir/sub"])
+def test_m4_refresh_of_a_name_that_was_not_there(mount, directory):
+    """Of one that others were listed beside, too, and of a directory."""
+    with Bucket({"dir/sub/a": b"", "b": b""}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=1h", "negative_ttl=1h")
+        path = here.path(directory, "new")
+        for added, what in (("new", os.path.isfile), ("other/file", os.path.isdir)):
+            path = here.path(directory, added.partition("/")[0])
+            os.listdir(here.path(directory))
+            assert not path.exists()
+            bucket.objects[os.path.join(directory, added)] = b"1"
+            assert not path.exists()
+            pailctl("refresh", path)
+            assert what(path)
+        fails("No such file or directory", arguments=["refresh", here.path("none", "below")])
+        fails("No such file or directory", arguments=["why", here.path("none")])
+
+
+def test_m4_refresh_of_what_was_replaced(mount):
+    with Bucket({"dir/a": b"1", "dir/ab": b"1"}) as bucket:
+        here = mount("s3://bench", *bucket.options, "no_sign", "metadata_ttl=1h")
+        assert [name.stat().st_size for name in here.path("dir").iterdir()] == [1, 1]
+        bucket.objects |= {"dir/a": b"22", "dir/ab": b"22"}
+        pailctl("refresh", here.path("dir", "a"))
+        assert [here.path("dir", name).stat().st_size for name in ("a", "ab")] == [2, 1]
+
+
 ASKING = """
     import os, sys, threading
 

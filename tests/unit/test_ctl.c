@@ -58,10 +58,10 @@ START_TEST(places_outside_a_mount)
 	struct buf error = BUF_INIT;
 	struct target t = {0};
 
-	ck_assert_int_lt(target_find("/no/such/place", &t, &error), 0);
+	ck_assert_int_lt(target_find("/no/such/place", true, &t, &error), 0);
 	ck_assert_str_eq(error.data, "/no/such/place: No such file or directory");
 	buf_reset(&error);
-	ck_assert_int_lt(target_find("/proc", &t, &error), 0);
+	ck_assert_int_lt(target_find("/proc", false, &t, &error), 0);
 	ck_assert_str_eq(error.data, "/proc: is not in a pailfs mount");
 	buf_release(&error);
 	target_release(&t);
