@@ -189,16 +189,23 @@ int answer_readdir(struct work *work, struct names_readdir *q, const char *prefi
 	return 1;
 }
 
-/* Is a name the second one, at least, that is asked for in a directory of which no listing is
- * known? */
+/* Is a name the second one of late, at least, that is asked for in a directory of which a listing
+ * would tell more? That is one of which none is known; or a small one whose listing is too old to say
+ * what is absent: programs that look for files in several places ask for many absent names. */
 static bool more_names_likely(struct names *n, const char *prefix, struct index_time time)
 {
 	struct index_notes *notes = index_notes(n->index, prefix);
+	uint64_t late = n->metadata_ttl_ns;
 	struct fetch *f;
 
-	if (index_knows_start(n->index, prefix, time) || denied(n, prefix, true))
+	if (denied(n, prefix, true))
 		return false;
-	if (notes && notes->asked)
+	if (index_knows_start(n->index, prefix, time)) {
+		if (!index_knows_small(n->index, prefix, time))
+			return false;
+		late = n->negative_ttl_ns;
+	}
+	if (notes && notes->asked && time.now - notes->asked < late)
 		return true;
 	list_for_each(f, &n->fetches, link) {
 		if (!strcmp(f->question.directory, prefix))

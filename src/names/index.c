@@ -19,6 +19,7 @@
 #include "pailfs/base/xalloc.h"
 
 #define SPANS_KEPT 8 /* of a directory in use, however large they are */
+#define SMALL_DIRECTORY 500 /* names; a page has up to 1,000 */
 
 struct index *index_create(const struct index_config *config)
 {
@@ -166,6 +167,25 @@ bool index_knows_start(struct index *ix, const char *prefix, struct index_time t
 
 	return d && d->span_count > 0 && d->spans[0].from.length == 0 &&
 	       index_believes(d->spans[0].time, ix->config.metadata_ttl_ns, time, &valid);
+}
+
+bool index_knows_small(struct index *ix, const char *prefix, struct index_time time)
+{
+	struct directory *d = directory_find(ix, prefix, strlen(prefix));
+	struct place at = {(char *)"", 0};
+	size_t names = 0;
+	uint64_t valid;
+
+	for (size_t i = 0; d && i < d->span_count; i++) {
+		const struct span *s = &d->spans[i];
+
+		if (place_compare(&s->from, &at) > 0 ||
+		    !index_believes(s->time, ix->config.metadata_ttl_ns, time, &valid))
+			return false;
+		names += s->count;
+		at = s->to;
+	}
+	return d && !at.data && names <= SMALL_DIRECTORY;
 }
 
 const char *index_continuation(struct index *ix, const char *prefix, const struct place *gap,

@@ -104,6 +104,8 @@ void index_read(struct index *ix, const char *prefix, const char *after, size_t 
 
 /* Is it known how the listing of a directory begins? */
 bool index_knows_start(struct index *ix, const char *prefix, struct index_time time);
+/* Is all of it known, and so little that one page would tell it again? */
+bool index_knows_small(struct index *ix, const char *prefix, struct index_time time);
 
 /* The token that continues the last delimited listing of a directory, if that ended exactly
  * at the gap; NULL otherwise. Valid until the index changes. */
@@ -124,7 +126,7 @@ char *index_end_below(struct index *ix, const char *prefix, const struct place *
 struct index_notes {
 	uint64_t walked;   /* when a reader had all of its listing, or went on below; 0: never */
 	unsigned descents; /* flat pages since then that began below a sub-directory */
-	bool asked;        /* for one of its names by a LIST of its own */
+	uint64_t asked;    /* when one of its names was last asked for by a LIST of its own; 0: never */
 };
 struct index_notes *index_notes(struct index *ix, const char *prefix);
 

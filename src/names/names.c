@@ -85,7 +85,7 @@ static void settle(struct work *work, struct fetch *f, int result)
 	    strlen(f->question.prefix) > strlen(f->question.directory)) {
 		notes = index_notes(n->index, f->question.directory);
 		if (notes)
-			notes->asked = true;
+			notes->asked = f->asked;
 	}
 	if (failed && is_denial(f, result)) {
 		learn_denial(n, &f->question);
@@ -179,6 +179,7 @@ struct names *names_create(const struct names_config *config)
 	n->capabilities = store_capabilities(config->store);
 	n->ordered = n->capabilities & STORE_ORDERED_LIST;
 	n->metadata_ttl_ns = config->metadata_ttl_ns;
+	n->negative_ttl_ns = config->negative_ttl_ns;
 	n->patience_ns = config->patience_ns;
 	n->root = xstrdup(store_root(config->store));
 	pthread_mutex_init(&n->lock, NULL);

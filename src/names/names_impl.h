@@ -14,7 +14,7 @@ struct names {
 	struct store *store;
 	const struct clock *clock;
 	unsigned capabilities;
-	uint64_t metadata_ttl_ns;
+	uint64_t metadata_ttl_ns, negative_ttl_ns;
 	uint64_t patience_ns;
 	char *root;
 

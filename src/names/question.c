@@ -4,7 +4,8 @@
  *                the page, all keys below name/, so that `cat dir/file` needs no more. Where
  *                "name-x", "name.y" … fill the page before name/ could come, one more. The
  *                second name that is asked for in a directory makes it likely that others
- *                follow: then the first page of the directory comes first.
+ *                follow: then the first page of the directory comes first, where that tells
+ *                something new, as it does of a small one's absent names after negative_ttl.
  *   a directory  grouped at '/', from where the index has a gap. But where its parent was
  *                listed a moment ago, the reader is likely to walk the tree: then keys are
  *                listed from here on through all that the parent holds, and what holds the

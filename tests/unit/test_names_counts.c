@@ -1,6 +1,20 @@
 /* Names: the number of requests that an answer takes (M2, M3). */
 #include "names_fixture.h"
 
+static void reads_as_many(const char *prefix, size_t count)
+{
+	char *all;
+	int error;
+	size_t found = 1;
+
+	all = read_all(prefix, 1000, &error);
+	ck_assert_ptr_nonnull(all);
+	for (const char *c = all; *c; c++)
+		found += *c == '|';
+	ck_assert_uint_eq(found, count);
+	free(all);
+}
+
 /* ---- counts ---- */
 
 START_TEST(a_cold_file_costs_one_list)
@@ -76,6 +90,45 @@ START_TEST(files_of_a_page_cost_two_lists)
 		names_entry_release(&asked[i].q.entry);
 	}
 	ck_assert_uint_eq(b->lists, 4);
+}
+END_TEST
+
+/* Programs look for what is not there, under one name after another. */
+START_TEST(absent_names_of_a_small_directory_cost_two_lists)
+{
+	char name[16];
+
+	for (int i = 0; i < 3000; i++)
+		bucket_addf(b, i < 400 ? "small/%04d" : "large/%04d", i);
+	start();
+	reads_as_many("small/", 400);
+	reads_as_many("large/", 2600);
+	ck_assert_uint_eq(b->lists, 4);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "0000-%d", i);
+		ck_assert_int_eq(lookup("small/", name, NULL), -ENOENT);
+	}
+	ck_assert_uint_eq(b->lists, 4);
+	pass(3 * NS_PER_SECOND);
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "0000-%d", i);
+		ck_assert_int_eq(lookup("small/", name, NULL), -ENOENT);
+	}
+	ck_assert_uint_eq(b->lists, 6);
+	ck_assert_str_eq(b->last_list, "small/|/|");
+	/* Whoever waits for just one name to appear asks for no others. */
+	for (unsigned i = 1; i <= 2; i++) {
+		pass(3 * NS_PER_SECOND);
+		ck_assert_int_eq(lookup("small/", "new", NULL), -ENOENT);
+		ck_assert_uint_eq(b->lists, 6 + i);
+		ck_assert_str_eq(b->last_list, "small/new||");
+	}
+	/* The page of a large directory tells little of what is absent. */
+	for (unsigned i = 1; i <= 3; i++) {
+		snprintf(name, sizeof(name), "2500-%u", i);
+		ck_assert_int_eq(lookup("large/", name, NULL), -ENOENT);
+	}
+	ck_assert_uint_eq(b->lists, 11);
 }
 END_TEST
 
@@ -219,6 +272,7 @@ int main(void)
 	tcase_add_test(tc, a_cold_file_of_a_large_directory_costs_two);
 	tcase_add_test(tc, a_probe_counts_for_the_root);
 	tcase_add_test(tc, files_of_a_page_cost_two_lists);
+	tcase_add_test(tc, absent_names_of_a_small_directory_cost_two_lists);
 	tcase_add_test(tc, names_crowded_out_cost_one_more);
 	tcase_add_test(tc, a_listing_costs_its_pages);
 	tcase_add_test(tc, a_walk_costs_its_pages);
