@@ -7,9 +7,9 @@
  *	store       S3, http, a directory, memory
  *	net         loops over curl (buckets only)
  *
- * Threads start with the first of these, so the signals are settled before: all threads have
- * those that end a mount blocked. This one takes them while it waits for the store, when there
- * is nothing to clean up; a thread of fs_serve() does while it serves, and unmounts. */
+ * Signals that end a mount are blocked in all threads. This one takes them while it reads
+ * credentials and waits for the store, which both may take long, when there is nothing to clean
+ * up; a thread of fs_serve() does while it serves, and unmounts. */
 #include "pailfs/mount.h"
 
 #include <errno.h>
@@ -80,8 +80,6 @@ static int reach_store(struct stack *s, struct buf *error)
 	pthread_mutex_init(&p.lock, NULL);
 	pthread_cond_init(&p.ended, NULL);
 	result = store_probe(s->store, &p.list);
-	/* Nothing is mounted yet, so whoever loses patience may end us at once. */
-	pthread_sigmask(SIG_UNBLOCK, &s->signals, NULL);
 	if (result == 0) {
 		pthread_mutex_lock(&p.lock);
 		while (!p.over)
@@ -89,7 +87,6 @@ static int reach_store(struct stack *s, struct buf *error)
 		pthread_mutex_unlock(&p.lock);
 		result = p.result;
 	}
-	pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
 	pthread_cond_destroy(&p.ended);
 	pthread_mutex_destroy(&p.lock);
 	if (result == -EACCES && p.list.op.denied) {
@@ -214,11 +211,14 @@ static int build(struct stack *s, struct buf *error)
 		return err;
 	store.net = s->net;
 	store.oplog = s->oplog;
+	/* Nothing is mounted yet, so whoever loses patience may end us at once. */
+	pthread_sigmask(SIG_UNBLOCK, &s->signals, NULL);
 	err = store_create(&store, &s->store, error);
 	if (err == -EINVAL)
 		s->status = MOUNT_USAGE;
 	if (!err && !store_tree(s->store))
 		err = build_bucket(s, error);
+	pthread_sigmask(SIG_BLOCK, &s->signals, NULL);
 	if (err)
 		return err;
 	fs.store = s->store;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "pailfs/base/clock.h"
 #include "pailfs/base/lock.h"
+#include "pailfs/base/thread.h"
 
 struct dispatch {
 	pthread_t thread;
@@ -70,14 +71,13 @@ int dispatch_create(const char *name, struct dispatch **out)
 	pthread_condattr_destroy(&attributes);
 	list_init(&d->tasks);
 	list_init(&d->later);
-	err = pthread_create(&d->thread, NULL, dispatch_main, d);
+	err = thread_start(&d->thread, name, dispatch_main, d);
 	if (err) {
 		pthread_cond_destroy(&d->posted);
 		pthread_mutex_destroy(&d->lock);
 		free(d);
-		return -err;
+		return err;
 	}
-	pthread_setname_np(d->thread, name);
 	*out = d;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include "pailfs/base/clock.h"
+#include "pailfs/base/thread.h"
 
 #define WAKE SIGURG
 /* How often it is looked whether something has come to its end. */
@@ -88,8 +89,6 @@ int ending_begin(struct fs *fs, struct ending *e)
 	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction wake = {.sa_handler = do_nothing};
 	struct sigaction action;
-	sigset_t old;
-	int err;
 
 	e->fs = fs;
 	e->server = pthread_self();
@@ -101,13 +100,7 @@ int ending_begin(struct fs *fs, struct ending *e)
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
 		if (!sigaction(ends[i], NULL, &action) && action.sa_handler != SIG_IGN)
 			sigaddset(&e->signals, ends[i]);
-	/* The thread has them blocked from its first moment on; here the wake must not be. */
-	pthread_sigmask(SIG_BLOCK, &e->signals, &old);
-	err = -pthread_create(&e->thread, NULL, wait_for_signal, e);
-	if (!err)
-		pthread_setname_np(e->thread, "pailfs-signal");
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return err;
+	return thread_start(&e->thread, "pailfs-signal", wait_for_signal, e);
 }
 
 void ending_end(struct ending *e)

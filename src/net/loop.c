@@ -12,7 +12,6 @@
  * curl but for header() and body(). */
 #include "src/net/loop.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 #include "pailfs/base/lock.h"
 #include "pailfs/base/log.h"
+#include "pailfs/base/thread.h"
 #include "src/net/http.h"
 
 enum { DEMAND, SPECULATION };
@@ -388,27 +388,10 @@ static void loop_release(struct net_loop *l)
 	pthread_mutex_destroy(&l->lock);
 }
 
-/* Signals are the main thread's business, and SIGPIPE nobody's. */
-static int start_thread(struct net_loop *l, unsigned index)
-{
-	char name[16];
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&l->thread, NULL, loop_main, l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return -error;
-	snprintf(name, sizeof(name), "net %u", index);
-	pthread_setname_np(l->thread, name);
-	return 0;
-}
-
 int loop_start(struct net_loop *l, struct net *net, unsigned index, unsigned slots)
 {
 	struct epoll_event wake = {.events = EPOLLIN | EPOLLET};
+	char name[16];
 	int error = 0;
 
 	*l = (struct net_loop){.net = net, .slots = slots};
@@ -436,7 +419,8 @@ int loop_start(struct net_loop *l, struct net *net, unsigned index, unsigned slo
 	curl_multi_setopt(l->multi, CURLMOPT_TIMERFUNCTION, on_timer);
 	curl_multi_setopt(l->multi, CURLMOPT_TIMERDATA, l);
 	curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)slots);
-	error = start_thread(l, index);
+	snprintf(name, sizeof(name), "net %u", index);
+	error = thread_start(&l->thread, name, loop_main, l);
 out:
 	if (error)
 		loop_release(l);

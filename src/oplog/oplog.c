@@ -25,6 +25,7 @@
 #include "pailfs/base/clock.h"
 #include "pailfs/base/lock.h"
 #include "pailfs/base/log.h"
+#include "pailfs/base/thread.h"
 #include "pailfs/base/xalloc.h"
 
 #define QUEUE_BYTES (1u << 20)
@@ -230,7 +231,6 @@ static void *writer(void *arg)
 	struct oplog *o = arg;
 	struct buf *queue;
 
-	pthread_setname_np(pthread_self(), "oplog");
 	while ((queue = take_queue(o)))
 		drain(o, queue);
 	return NULL;
@@ -301,7 +301,7 @@ int oplog_open(const char *path, struct stats *stats, struct oplog **out)
 		o->client[i] = "0123456789abcdef"[random >> 4 * i & 15];
 	err = begin_file(o, path);
 	if (!err)
-		err = -pthread_create(&o->thread, NULL, writer, o);
+		err = thread_start(&o->thread, "oplog", writer, o);
 	if (err) {
 		oplog_free(o);
 		return err;

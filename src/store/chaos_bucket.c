@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/lock.h"
+#include "pailfs/base/thread.h"
 #include "pailfs/base/xalloc.h"
 #include "src/store/chaos.h"
 #include "src/store/store_impl.h"
@@ -426,15 +427,15 @@ int chaos_store_create(const char *spec, struct store *inner, const struct store
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&cs->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	r = pthread_create(&cs->thread, NULL, chaos_main, cs);
+	r = thread_start(&cs->thread, "chaos", chaos_main, cs);
 	if (r) {
-		buf_addf(error, "chaos: no thread: %s", strerror(r));
+		buf_addf(error, "chaos: no thread: %s", strerror(-r));
 		pthread_cond_destroy(&cs->wake);
 		pthread_mutex_destroy(&cs->lock);
 		chaos_plan_release(&cs->plan);
 		store_fini(&cs->store);
 		free(cs);
-		return -r;
+		return r;
 	}
 	*out = &cs->store;
 	return 0;

@@ -27,8 +27,14 @@ def directory(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("arguments", [[], ["-f"]])
-def test_killed_while_it_waits_for_the_store(silent, directory, number, arguments):
-    process = subprocess.Popen([PAILFS, silent, directory, *arguments], env=environment(),
+@pytest.mark.parametrize("store", ["silent", "no credentials yet"])
+def test_killed_while_it_waits_for_the_store(silent, directory, store, number, arguments):
+    """A server that says nothing, or a file system that does not give the AWS files, for which a
+    pipe stands that nobody writes to."""
+    pipe = directory.parent / "pipe"
+    os.mkfifo(pipe)
+    process = subprocess.Popen([PAILFS, silent if store == "silent" else "s3://bucket", directory,
+                                *arguments], env=environment({"AWS_CONFIG_FILE": str(pipe)}),
                                stdin=subprocess.DEVNULL)
     expected = 1 if arguments else 2
     wait_until(lambda: len(processes_with(str(directory))) == expected, 10, "the daemon")
