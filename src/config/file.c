@@ -54,7 +54,7 @@ static void begin_section(struct reading *r, char *line)
 static char *next_line(char *out, int size, void *stream)
 {
 	struct reading *r = stream;
-	char *line = NULL;
+	char *line = NULL, *start;
 	const char *text;
 	size_t capacity = 0;
 	ssize_t n = getline(&line, &capacity, r->file);
@@ -63,9 +63,11 @@ static char *next_line(char *out, int size, void *stream)
 		free(line);
 		return NULL;
 	}
-	r->line++;
+	start = line;
+	if (r->line++ == 0 && !strncmp(start, "\xef\xbb\xbf", 3))
+		start += 3;
 	/* To inih an indented line is one more value of the name above it; here it is a line. */
-	text = line + strspn(line, " \t");
+	text = start + strspn(start, " \t");
 	if (*text == '#' || *text == ';') {
 		text = "\n";
 	} else if (*text == '[') {

@@ -293,6 +293,22 @@ START_TEST(files)
 }
 END_TEST
 
+/* A mark of UTF-8 at the start, as some editors leave it, hides no section's name. */
+START_TEST(files_with_a_mark)
+{
+	struct config c;
+
+	write_file("\xef\xbb\xbf[s3://other]\nconnections = 7\n");
+	parse_well(&c, "pailfs s3://plain /mnt");
+	ck_assert_uint_ne(c.connections, 7);
+	config_release(&c);
+	write_file("\xef\xbb\xbf" "connections = 7\n");
+	parse_well(&c, "pailfs s3://plain /mnt");
+	ck_assert_uint_eq(c.connections, 7);
+	config_release(&c);
+}
+END_TEST
+
 static const struct {
 	const char *text, *says;
 } bad_files[] = {
@@ -473,6 +489,7 @@ int main(void)
 	tcase_add_test(t, called_by_mount);
 	tcase_add_loop_test(t, refuses, 0, ARRAY_SIZE(refusals));
 	tcase_add_test(t, files);
+	tcase_add_test(t, files_with_a_mark);
 	tcase_add_loop_test(t, refuses_files, 0, ARRAY_SIZE(bad_files));
 	tcase_add_test(t, sizes_and_times);
 	tcase_add_test(t, shows_what_it_was_given);
