@@ -130,6 +130,10 @@ const char *store_name(const struct store *s);  /* "s3", "http", "dir" … */
 const char *store_identity(const struct store *s);
 /* The key prefix that SOURCE names: "" or ending in '/'; for a single file its name. */
 const char *store_root(const struct store *s);
+/* Adds lines on what the options, the environment and the AWS files have come to by now: each
+ * endpoint, the region, whose key signs ("region = eu-west-1\n"); no secret. None for a local-backed
+ * store. Any thread. */
+void store_describe(struct store *s, struct buf *out);
 /* NULL unless STORE_SET_RANGE. */
 struct store_tree *store_tree(struct store *s);
 

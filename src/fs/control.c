@@ -16,7 +16,15 @@ static void format_stats(struct fs *fs, struct buf *out)
 
 static void format_config(struct fs *fs, struct buf *out)
 {
+	struct buf effect = BUF_INIT;
+
 	config_format(fs->c.config, out);
+	store_describe(fs->c.store, &effect);
+	if (effect.length)
+		buf_adds(out, "\n# in effect, with the environment and the AWS files:\n");
+	for (const char *line = effect.data; *line; line += strcspn(line, "\n") + 1)
+		buf_addf(out, "# %.*s\n", (int)strcspn(line, "\n"), line);
+	buf_release(&effect);
 }
 
 static void format_version(struct fs *fs, struct buf *out)

@@ -393,8 +393,14 @@ static void chaos_destroy(struct store *s)
 	free(cs);
 }
 
+static void chaos_describe(struct store *s, struct buf *out)
+{
+	store_describe(chaos_of(s)->inner, out);
+}
+
 static const struct store_ops chaos_ops = {
 	.destroy = chaos_destroy,
+	.describe = chaos_describe,
 	.probe = chaos_probe,
 	.lookup = chaos_lookup,
 	.list = chaos_list,

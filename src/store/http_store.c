@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "pailfs-config.h"
+#include "pailfs/base/lock.h"
 #include "pailfs/base/xalloc.h"
 
 static struct http_store *http_store_of(struct store *s)
@@ -98,8 +99,30 @@ static void http_promote(struct store *s, struct store_op *op)
 	http_op_promote(op->state);
 }
 
+static void http_describe(struct store *s, struct buf *out)
+{
+	struct http_store *hs = http_store_of(s);
+
+	scoped_lock(&hs->lock);
+	for (size_t i = 0; i < hs->source.endpoint_count; i++) {
+		buf_adds(out, "endpoint = ");
+		hs->dialect->endpoint(hs->source.config, i, hs->region, out);
+		buf_addc(out, '\n');
+	}
+	if (*hs->region)
+		buf_addf(out, "region = %s\n", hs->region);
+	if (hs->credentials) {
+		buf_adds(out, "key = ");
+		dialect_add_short_id(out, hs->credentials->id);
+		buf_addf(out, " (from %s)\n", hs->credentials->origin);
+	} else if (hs->dialect->credentials) {
+		buf_adds(out, "key = none, requests are not signed\n");
+	}
+}
+
 static const struct store_ops http_store_ops = {
 	.destroy = http_destroy,
+	.describe = http_describe,
 	.probe = http_probe,
 	.lookup = http_lookup,
 	.list = http_list,

@@ -181,6 +181,12 @@ const char *store_root(const struct store *s)
 	return s->root;
 }
 
+void store_describe(struct store *s, struct buf *out)
+{
+	if (s->ops->describe)
+		s->ops->describe(s, out);
+}
+
 struct store_tree *store_tree(struct store *s)
 {
 	return s->tree;

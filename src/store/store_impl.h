@@ -13,6 +13,8 @@
  * have defaults that suit a store without anything of its own behind an object. */
 struct store_ops {
 	void (*destroy)(struct store *s);
+	/* NULL: there is nothing to tell. */
+	void (*describe)(struct store *s, struct buf *out);
 
 	/* As store.h says of store_probe, store_lookup … An operation's `error` is "" when the
 	 * function is called. */

@@ -83,6 +83,28 @@ def test_config_says_where_values_come_from(mount, nulls3, tmp_path):
         assert s3.environ.get(secret, "no secret") not in text
 
 
+def test_config_says_what_the_environment_has_come_to(mount, nulls3):
+    """An option that nobody gave is shown as that; which region, whose key it is all the same
+    stands below."""
+    endpoint = nulls3.s3().endpoint
+    here = mount("s3://bench",
+                 env={"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-north-1",
+                      "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE123", "AWS_SECRET_ACCESS_KEY": "very-secret"})
+    text = here.path(".pailfs", "config").read_text()
+    for line in ("region =   # default", f"# endpoint = {endpoint}", "# region = eu-north-1",
+                 "# key = AKIA…123 (from AWS_ACCESS_KEY_ID)"):
+        assert line in text.splitlines(), text
+    assert "very-secret" not in text and "AKIAEXAMPLE123" not in text
+
+
+def test_config_says_that_nobody_signs(mount, nulls3, nginx):
+    here = mount("s3://bench", "no_sign", *nulls3.s3().options)
+    assert "# key = none" in pailctl("config", here.directory).stdout
+    here = mount(f"{nginx.endpoint}/data/tools/one")
+    text = pailctl("config", here.directory).stdout
+    assert f"# endpoint = {nginx.endpoint}" in text and "# key" not in text and "# region" not in text
+
+
 def test_why_and_policy(bench):
     file = bench.path("tools", "one")
     file.read_bytes()
