@@ -31,11 +31,6 @@ void crypto_hmac_sha256(const void *key, size_t key_n, const void *data, size_t 
 	require(HMAC(EVP_sha256(), key, (int)key_n, data, n, digest, &length) != NULL, "HMAC-SHA-256");
 }
 
-void crypto_md5(const void *data, size_t n, uint8_t digest[MD5_SIZE])
-{
-	require(EVP_Digest(data, n, digest, NULL, EVP_md5(), NULL), "MD5");
-}
-
 void crypto_hex(const uint8_t *bytes, size_t n, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -45,11 +40,6 @@ void crypto_hex(const uint8_t *bytes, size_t n, char *out)
 		*out++ = digits[bytes[i] & 15];
 	}
 	*out = '\0';
-}
-
-void crypto_base64(const void *data, size_t n, char *out)
-{
-	EVP_EncodeBlock((unsigned char *)out, data, (int)n);
 }
 
 void crypto_random(void *out, size_t n)
