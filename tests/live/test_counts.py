@@ -60,15 +60,19 @@ class Watch:
 
 @pytest.fixture(params=["s3", "http"])
 def archive(request, mount):
-    """A cold mount of the 1 GiB archive: (mount, server, path)."""
+    """A cold mount of the 1 GiB archive: (mount, server, path). Mounting asks once whether it is
+    there, and nothing from then to the test's end by HEAD."""
     lib_data.data("archive")
+    server = request.getfixturevalue("nulls3" if request.param == "s3" else "nginx")
+    log = server.requests()
     if request.param == "s3":
-        server = request.getfixturevalue("nulls3")
         here = mount("s3://bench/archive", *server.s3().options, env=server.s3().environ)
     else:
-        server = request.getfixturevalue("nginx")
         here = mount(f"{server.endpoint}/data/archive/archive.zip")
-    return here, server, here.path("archive.zip")
+    (first,) = log.read()
+    assert (first.method, first.sent <= 1) in {("ListV2", False), ("GET", True)}, first
+    yield here, server, here.path("archive.zip")
+    assert not [request for request in log.read() if request.method.startswith("H")]
 
 
 def frugal(watch):
