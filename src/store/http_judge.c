@@ -162,8 +162,10 @@ static enum http_next judge_network(struct http_op *h, int *result)
 	bool unreachable = error == -ECONNREFUSED || error == -EHOSTUNREACH;
 
 	h->retry = retry_class_of_error(error);
-	/* Whoever mounts with a misspelt host, or by https what is http, wants to know now. */
-	if (h->probing && (unreachable || error == -ECONNABORTED))
+	/* Whoever mounts with a misspelt host, or by https what is http, wants to know now; but of
+	 * several endpoints one that answers is enough. */
+	if (h->probing && (unreachable || error == -ECONNABORTED) &&
+	    h->failures + 1 >= h->hs->source.endpoint_count)
 		h->retry = RETRY_FEW;
 	if (unreachable || error == -ETIMEDOUT)
 		*result = -ETIMEDOUT;

@@ -17,6 +17,7 @@ static struct toy *toy_config;
 /* Of the next one. */
 static int64_t toy_lifetime_ns;
 static size_t toy_endpoints = 1;
+static size_t toy_dead; /* how many of them, the first ones, nobody listens at */
 
 static int toy_configure(const struct store_config *config, struct dialect_source *out, struct buf *error)
 {
@@ -47,7 +48,8 @@ static void toy_release(void *config)
 
 static void toy_endpoint(const void *config, size_t index, const char *region, struct buf *url)
 {
-	buf_addf(url, "%s/%s", ((const struct toy *)config)->origin, region);
+	buf_addf(url, "%s/%s", index < toy_dead ? "http://127.0.0.1:1" : ((const struct toy *)config)->origin,
+	         region);
 	if (index)
 		buf_addf(url, "-%zu", index);
 }
@@ -272,6 +274,25 @@ START_TEST(a_refusal_is_no_fault_of_the_endpoint)
 	ck_assert_ptr_nonnull(strstr(http_server_request(server, 1), "GET /here-1/ "));
 	ck_assert_ptr_nonnull(strstr(http_server_request(server, 2), "GET /here/ "));
 	teardown();
+	toy_endpoints = 1;
+}
+END_TEST
+
+/* A mount tries a host that cannot be reached a few times only, but each of its endpoints. */
+START_TEST(one_endpoint_that_lives_is_found)
+{
+	static const struct http_step steps[] = {{OK_LIST}};
+
+	toy_endpoints = 5;
+	toy_dead = 4;
+	setup(&toy_dialect, "", 20000, 1000);
+	http_server_script(server, steps, 1);
+	memset(&listed, 0, sizeof(listed));
+	prepare(&listed.op);
+	ck_assert_int_eq(wait_for(store_probe(store, &listed)), 0);
+	store_list_release(&listed);
+	teardown();
+	toy_dead = 0;
 	toy_endpoints = 1;
 }
 END_TEST
@@ -518,6 +539,7 @@ int main(void)
 	tcase_add_test(tc, a_redirect_is_no_failure);
 	tcase_add_test(tc, trouble_of_one_kind_does_not_count_for_another);
 	tcase_add_test(tc, a_refusal_is_no_fault_of_the_endpoint);
+	tcase_add_test(tc, one_endpoint_that_lives_is_found);
 	tcase_add_test(tc, a_listing_without_end_is_cut);
 	tcase_add_test(tc, expired_credentials_are_read_again);
 	tcase_add_test(tc, expired_twice_is_denied);
