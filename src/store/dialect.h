@@ -172,8 +172,8 @@ struct dialect {
 	uint64_t (*credentials_stamp)(const void *config);
 
 	/* Fills an initialised request: method, URL on this endpoint, headers (no User-Agent,
-	 * Host or Content-Length). Returns 0, -EINVAL for what the service cannot express,
-	 * -EOPNOTSUPP for an operation that it lacks. */
+	 * Accept-Encoding, Host or Content-Length). Returns 0, -EINVAL for what the service
+	 * cannot express, -EOPNOTSUPP for an operation that it lacks. */
 	int (*build)(const void *config, const struct dialect_call *call, const char *endpoint,
 	             struct dialect_request *r);
 	/* Adds what authenticates the request, from its URL (whose host may be a redirect's, not

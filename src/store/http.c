@@ -137,8 +137,6 @@ void http_add_range(struct dialect_request *r, const struct dialect_call *call)
 
 	dialect_request_header(r, "Range", "bytes=%" PRIu64 "-%" PRIu64, call->offset,
 	                       call->offset + call->length - 1);
-	/* A proxy that compresses would change lengths and tags. */
-	dialect_request_header(r, "Accept-Encoding", "identity");
 	if (!v)
 		return;
 	if (answer_etag_is_strong(v->etag))

@@ -186,6 +186,9 @@ static void fill_net_request(struct http_op *h)
 	for (size_t i = 0; i < n; i++)
 		h->headers[i] = h->request.headers[i];
 	h->headers[n++] = h->hs->user_agent;
+	/* Who compresses on the way would change lengths and tags, and listings cannot be read then:
+	 * without this header everybody may (RFC 9110, 12.5.3). */
+	h->headers[n++] = "Accept-Encoding: identity";
 	h->net = (struct net_request){
 		.handler = &op_handler,
 		.method = h->request.method,

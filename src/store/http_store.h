@@ -90,7 +90,7 @@ struct http_op {
 	struct dialect_credentials *credentials; /* what this attempt was signed with */
 	char *region;                 /* likewise */
 	struct net_request net;
-	const char *headers[DIALECT_MAX_HEADERS + 1];
+	const char *headers[DIALECT_MAX_HEADERS + 2];
 	struct iovec send;
 	struct net_timer timer;
 	struct buf body;              /* of a listing, or of an error */

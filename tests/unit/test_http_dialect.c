@@ -590,6 +590,10 @@ START_TEST(folders_of_plain_servers)
 	ck_assert_str_eq(listed.entries[0].key, "void/");
 	ck_assert(listed.entries[0].attr.is_prefix);
 	store_list_release(&listed);
+	/* Nobody asked for anything compressed. */
+	for (size_t i = 0; i < http_server_count(server); i++)
+		ck_assert_ptr_nonnull(strstr(http_server_request(server, i),
+		                             "\r\nAccept-Encoding: identity\r\n"));
 	teardown();
 }
 END_TEST
