@@ -21,7 +21,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include "pailfs-config.h"
 #include "pailfs/base/log.h"
 #include "pailfs/cache.h"
 #include "pailfs/fs.h"
@@ -167,7 +166,6 @@ static int build_net(struct stack *s, struct buf *error)
 	        .stall_timeout_ms = milliseconds(c->stall_timeout_ns),
 	        .ca_file = c->ca_file,
 	        .http2 = c->http2,
-	        .user_agent = "pailfs/" PAILFS_VERSION,
 	        .stats = s->stats,
 	        .clock = &clock_system,
 	};

@@ -27,8 +27,7 @@ struct net_config {
 	unsigned connect_timeout_ms; /* until a connection (with TLS) stands */
 	unsigned stall_timeout_ms;   /* without a byte arriving or leaving; 0: for ever */
 	bool http2;                  /* prior knowledge on http://, ALPN on https:// */
-	const char *ca_file;         /* NULL: AWS_CA_BUNDLE, then the system's; all strings are copied */
-	const char *user_agent;      /* NULL: none */
+	const char *ca_file;         /* NULL: AWS_CA_BUNDLE, then the system's; copied */
 	struct stats *stats;         /* NULL: not counted */
 	const struct clock *clock;
 };

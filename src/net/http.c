@@ -208,7 +208,6 @@ struct transfer *transfer_create(struct net_loop *l)
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)NET_BUFFER_SIZE);
 	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)NET_BUFFER_SIZE);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
-	curl_easy_setopt(e, CURLOPT_USERAGENT, c->user_agent);
 	set_authorities(e, c->ca_file);
 	return t;
 }

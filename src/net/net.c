@@ -38,7 +38,6 @@ static int check_ca_file(const char *path)
 static void net_release(struct net *net)
 {
 	free((char *)net->config.ca_file);
-	free((char *)net->config.user_agent);
 	free(net);
 	curl_global_cleanup();
 }
@@ -64,7 +63,6 @@ int net_create(const struct net_config *config, struct net **out)
 	net = xcalloc(1, sizeof(*net) + loops * sizeof(net->loops[0]));
 	net->config = *config;
 	net->config.ca_file = ca_file ? xstrdup(ca_file) : NULL;
-	net->config.user_agent = config->user_agent ? xstrdup(config->user_agent) : NULL;
 	while (net->loop_count < loops) {
 		unsigned i = net->loop_count,
 			 slots = connections / loops + (i < connections % loops);

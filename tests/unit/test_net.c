@@ -93,7 +93,6 @@ static void begin(unsigned loops, unsigned connections)
 		.connections = connections,
 		.connect_timeout_ms = 2000,
 		.stall_timeout_ms = 600,
-		.user_agent = "test/1",
 		.clock = &clock_system,
 	};
 
@@ -236,7 +235,6 @@ START_TEST(each_method_sends_what_it_should)
 		ck_assert_msg(strncmp(f.body.data, first, strlen(first)) == 0, "%s", f.body.data);
 		ck_assert(strstr(f.body.data, "\r\nX-One: 1\r\n"));
 		ck_assert(strstr(f.body.data, "\r\nAuthorization: two\r\n"));
-		ck_assert(strstr(f.body.data, "\r\nUser-Agent: test/1\r\n"));
 		ck_assert(!strcasestr(f.body.data, "\r\nExpect:"));
 		ck_assert(!strcasestr(f.body.data, "\r\nContent-Type:"));
 		ck_assert(!strcasestr(f.body.data, "\r\nTransfer-Encoding:"));

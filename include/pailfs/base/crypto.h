@@ -1,4 +1,4 @@
-/* crypto.h - digests and encodings, over OpenSSL's EVP. Any thread may call these. */
+/* crypto.h - digests and random bytes, over OpenSSL's EVP. Any thread may call these. */
 #ifndef PAILFS_BASE_CRYPTO_H
 #define PAILFS_BASE_CRYPTO_H
 
