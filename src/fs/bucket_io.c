@@ -283,7 +283,7 @@ static bool may_move_on(const struct read_request *r)
 {
 	const struct node *node = r->node;
 
-	return node->reader != r->reader || (!node->settled && node->opens == 1);
+	return node->reader != r->reader || (!node->told && !node->settled && node->opens == 1);
 }
 
 /* What the kernel knows of the node is of the version before. It asks anew once it is told so,

@@ -75,6 +75,22 @@ def test_r2_opened_but_unread_moves_on_though_others_know_the_new_version(mount)
         assert "replaced" not in here.log
 
 
+def test_f1_what_became_of_a_deleted_object_is_asked_once(mount):
+    """Though the kernel reads the same page again at once."""
+    with Bucket({"k": body(1)}) as objects:
+        here = mount("s3://bench", *objects.options, "no_sign")
+        fd = os.open(here.path("k"), os.O_RDONLY)
+        del objects.objects["k"]
+        before = here.stats()
+        with pytest.raises(OSError) as failure:
+            os.pread(fd, 4096, SIZE // 2)
+        assert failure.value.errno == errno.ESTALE
+        asked = here.stats() - before
+        os.close(fd)
+        assert asked.sum("pailfs_fuse_requests_total", op="read") > 1
+        assert asked.requests("list") == 1
+
+
 def test_r2_a_stale_reader_is_told_of_in_the_log_though_others_know_the_new_version(mount):
     with Bucket({"k": body(1)}) as objects:
         here, fd = looked_up_again(mount, objects, 4096)
