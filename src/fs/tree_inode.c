@@ -147,11 +147,12 @@ struct victim {
 /* Chooses up to `max` of the oldest names that may go. */
 static int choose(struct tree_state *t, struct victim *victims, int max)
 {
-	unsigned left = HASH_COUNT(t->by_key);
 	struct inode *n;
+	unsigned left;
 	int count = 0;
 
 	scoped_lock(&t->lock);
+	left = HASH_COUNT(t->by_key);
 	list_for_each_safe(n, &t->oldest, age) {
 		if (!left-- || count == max)
 			break;
