@@ -346,6 +346,7 @@ int option_set(struct config *c, const struct option *o, const char *value,
 {
 	struct provenance *from = option_provenance(c, o);
 	bool replace = from->layer != layer->number;
+	const char *what;
 	int err;
 
 	if ((o->flags & OPTION_REFUSED) && layer->number &&
@@ -361,7 +362,8 @@ int option_set(struct config *c, const struct option *o, const char *value,
 			buf_addc(error, '=');
 			buf_add_quoted(error, value, strlen(value), 100);
 		}
-		buf_addf(error, ": %s", wanted(o, layer));
+		what = wanted(o, layer);
+		buf_addf(error, ": %s%s", what == o->words ? "one of " : "", what);
 		if (o->max) {
 			const struct unit *units =
 				o->type == OPTION_SIZE ? size_units : count_units;

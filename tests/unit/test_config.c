@@ -226,7 +226,7 @@ static const struct {
         {"pailfs s3://b /m -o stall_timeout=0", "not 0"},
         {"pailfs s3://b /m -o connect_timeout=5x", "a time"},
         {"pailfs s3://b /m -o retry_timeout=5000000h", "a time"},
-        {"pailfs s3://b /m -o read_policy=fast", "auto|sequential|ranged"},
+        {"pailfs s3://b /m -o read_policy=fast", ": one of auto|sequential|ranged"},
         {"pailfs s3://b /m -o policy_rule=*.zip", "GLOB:POLICY"},
         {"pailfs s3://b /m -o policy_rule=*.zip:fast", "GLOB:POLICY"},
         {"pailfs s3://b /m -o ro=maybe", "yes or no"},
