@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "pailfs/base/xalloc.h"
 #include "src/store/dialect.h"
 #include "src/store/http_answer.h"
@@ -89,6 +90,14 @@ static void list_entry_end(struct xml_document *d)
 	}
 }
 
+/* XML's own boolean, and that of servers which print their language's: a page that is taken for the
+ * last one hides names in silence. */
+static bool is_true(const char *s)
+{
+	s += strspn(s, " \t\r\n");
+	return *s == '1' || !strncasecmp(s, "true", 4);
+}
+
 static void list_end(struct xml_document *d)
 {
 	struct listing *l = d->result;
@@ -97,7 +106,7 @@ static void list_end(struct xml_document *d)
 	    (!strcmp(d->names[2], "Contents") || !strcmp(d->names[2], "CommonPrefixes"))) {
 		list_entry_end(d);
 	} else if (xml_at(d, 2, "IsTruncated")) {
-		l->truncated = !strcmp(d->text.data, "true");
+		l->truncated = is_true(d->text.data);
 	} else if (xml_at(d, 2, "EncodingType")) {
 		l->encoded = !strcmp(d->text.data, "url");
 	} else if (xml_at(d, 2, "NextContinuationToken")) {

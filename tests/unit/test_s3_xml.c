@@ -269,6 +269,8 @@ static const char *const no_listings[] = {
         "<ListBucketResult></ListBucketResult><ListBucketResult/>",
         /* more to come, but from where? */
         "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><IsTruncated>True</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><IsTruncated> 1\n</IsTruncated></ListBucketResult>",
         /* bombs */
         "<!DOCTYPE ListBucketResult><ListBucketResult/>",
         "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>"
