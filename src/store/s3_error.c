@@ -35,8 +35,6 @@ static const struct failure failures[] = {
         {"AllAccessDisabled", DIALECT_DENIED, NULL},
         {"AccountProblem", DIALECT_DENIED, NULL},
         {"UserSuspended", DIALECT_DENIED, "this user is suspended; ask the server's operator"},
-        {"SignatureDoesNotMatch", DIALECT_DENIED,
-         "the secret key does not belong to this access key: check it where it comes from"},
         {"InvalidObjectState", DIALECT_DENIED,
          "it is archived: restore it first (aws s3api restore-object)"},
         {"RequestTimeTooSkewed", DIALECT_CLOCK_SKEW, "set this machine's clock"},
@@ -46,8 +44,11 @@ static const struct failure failures[] = {
         {"KMS.AccessDeniedException", DIALECT_DENIED, CHECK_KMS},
         {"KMS.ThrottlingException", DIALECT_RETRY, "KMS is being asked too often"},
 
-        /* A rotated key shows as one that the server does not know, so it is read again. */
+        /* A rotated key shows as one that the server does not know or whose secret is another, so
+         * it is read again. */
         {"InvalidAccessKeyId", DIALECT_EXPIRED, CHECK_KEY},
+        {"SignatureDoesNotMatch", DIALECT_EXPIRED,
+         "the secret key does not belong to this access key: check it where it comes from"},
         {"ExpiredToken", DIALECT_EXPIRED, RENEW},
         {"ExpiredTokenException", DIALECT_EXPIRED, RENEW},
         {"TokenRefreshRequired", DIALECT_EXPIRED, RENEW},

@@ -171,3 +171,22 @@ def test_f2_keys_that_the_server_no_longer_knows(bucket, keys):
         assert "InvalidAccessKeyId" in here.log and shows_no_secret(here)
         keys.put(NEW)
         assert here.path("dir", "a").read_bytes() == b"a"
+
+
+def test_f2_a_secret_that_was_renewed_under_its_key(bucket, keys):
+    """Servers that let their users choose both keep the key and change the secret."""
+    key = "AKIASAMEKEY000000004"
+
+    def renew(secret):
+        SECRETS[key] = secret
+        bucket.admin("key", "create", "--uid=tester", "--key-type=s3", f"--access-key={key}",
+                     f"--secret-key={secret}")
+        keys.put(key)
+
+    renew("first-secret-000000000000000000000000001")
+    with Mount("s3://rotated", *bucket.s3().options, "metadata_ttl=0s",
+               env={"AWS_SHARED_CREDENTIALS_FILE": str(keys.path)}) as here:
+        assert here.path("other").read_bytes() == b"other"
+        renew("other-secret-000000000000000000000000002")
+        assert here.path("dir", "a").read_bytes() == b"a"
+        assert shows_no_secret(here)

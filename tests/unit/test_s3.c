@@ -546,7 +546,7 @@ static const struct {
         {G, 403, "", "", ERROR("AccessDenied"), DIALECT_DENIED, ""},
         {H, 403, "", "", "", DIALECT_DENIED, ""},
         {G, 403, "", "", ERROR("InvalidObjectState"), DIALECT_DENIED, ""},
-        {G, 403, "", "", ERROR("SignatureDoesNotMatch"), DIALECT_DENIED, ""},
+        {G, 403, "", "", ERROR("SignatureDoesNotMatch"), DIALECT_EXPIRED, ""},
         {G, 403, "", "", ERROR("InvalidAccessKeyId"), DIALECT_EXPIRED, ""},
         {G, 400, "", "", ERROR("ExpiredToken"), DIALECT_EXPIRED, ""},
         {G, 400, "", "", ERROR("TokenRefreshRequired"), DIALECT_EXPIRED, ""},
