@@ -176,7 +176,7 @@ static int read_compressed(FILE *f, struct summary *s, struct buf *text)
 		size_t produced = sizeof(clear);
 
 		/* A full output may have left more inside the decoder. */
-		while (!err && (in.pos < in.size || produced == sizeof(clear))) {
+		while (!err && (in.pos < in.size || (left && produced == sizeof(clear)))) {
 			ZSTD_outBuffer out = {clear, sizeof(clear), 0};
 
 			left = ZSTD_decompressStream(decoder, &out, &in);

@@ -212,6 +212,21 @@ START_TEST(summary)
 }
 END_TEST
 
+/* Text whose end is the end of a block that the reader takes at once. */
+START_TEST(a_log_of_whole_blocks)
+{
+	char *path = in_directory("log.zst");
+	char *command = xasprintf("yes 'no line of a log' | head -c 131072 | zstd -qo '%s'", path);
+	struct buf table = BUF_INIT;
+
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(oplog_summary(path, &table), 0);
+	buf_release(&table);
+	free(command);
+	free(path);
+}
+END_TEST
+
 START_TEST(failures)
 {
 	char *path = in_directory("no/such/log");
@@ -237,6 +252,7 @@ int main(void)
 	tcase_add_loop_test(t, nothing_is_lost_uncounted, 0, 2);
 	tcase_add_test(t, appends);
 	tcase_add_test(t, summary);
+	tcase_add_test(t, a_log_of_whole_blocks);
 	tcase_add_test(t, failures);
 	suite_add_tcase(s, t);
 	return unit_run(s);
