@@ -58,6 +58,13 @@ static void *dispatch_main(void *arg)
 	}
 }
 
+static void dispatch_free(struct dispatch *d)
+{
+	pthread_cond_destroy(&d->posted);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
 int dispatch_create(const char *name, struct dispatch **out)
 {
 	struct dispatch *d = xcalloc(1, sizeof(*d));
@@ -73,27 +80,38 @@ int dispatch_create(const char *name, struct dispatch **out)
 	list_init(&d->later);
 	err = thread_start(&d->thread, name, dispatch_main, d);
 	if (err) {
-		pthread_cond_destroy(&d->posted);
-		pthread_mutex_destroy(&d->lock);
-		free(d);
+		dispatch_free(d);
 		return err;
 	}
 	*out = d;
 	return 0;
 }
 
+static void dispatch_end(struct dispatch *d)
+{
+	scoped_lock(&d->lock);
+	d->ending = true;
+	pthread_cond_signal(&d->posted);
+}
+
 void dispatch_destroy(struct dispatch *d)
 {
 	if (!d)
 		return;
-	pthread_mutex_lock(&d->lock);
-	d->ending = true;
-	pthread_cond_signal(&d->posted);
-	pthread_mutex_unlock(&d->lock);
+	dispatch_end(d);
 	pthread_join(d->thread, NULL);
-	pthread_cond_destroy(&d->posted);
-	pthread_mutex_destroy(&d->lock);
-	free(d);
+	dispatch_free(d);
+}
+
+bool dispatch_destroy_within(struct dispatch *d, uint64_t ns)
+{
+	struct timespec end = timespec_from_ns((int64_t)(clock_monotonic(&clock_system) + ns));
+
+	dispatch_end(d);
+	if (pthread_clockjoin_np(d->thread, NULL, CLOCK_MONOTONIC, &end))
+		return false;
+	dispatch_free(d);
+	return true;
 }
 
 void dispatch_post(struct dispatch *d, struct dispatch_task *task)

@@ -18,6 +18,8 @@
 
 /* Fresh ones are read this long before the old ones expire, so that no request waits. */
 #define RENEW_BEFORE_NS (int64_t)(60 * NS_PER_SECOND)
+/* A reading that hangs does not keep a mount from its end. */
+#define CLOSE_PATIENCE_NS NS_PER_SECOND
 /* What holds nothing newer yet is not looked at for every request. */
 #define LOOK_PAUSE_NS (5 * NS_PER_SECOND)
 
@@ -114,12 +116,15 @@ int http_auth_open(struct http_store *hs, struct buf *error)
 	return r ? r : dispatch_create("credentials", &hs->dispatch);
 }
 
-void http_auth_close(struct http_store *hs)
+bool http_auth_close(struct http_store *hs)
 {
-	if (hs->dispatch)
-		dispatch_destroy(hs->dispatch);
+	if (hs->dispatch && !dispatch_destroy_within(hs->dispatch, CLOSE_PATIENCE_NS)) {
+		log_warn(LOG_STORE, "%s: credentials are still being read, and are let go", hs->source.display);
+		return false;
+	}
 	dialect_credentials_unref(hs->credentials);
 	free(hs->region);
+	return true;
 }
 
 /* With the lock held: whether the caller must post the task when it has let the lock go. */

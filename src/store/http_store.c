@@ -19,7 +19,8 @@ static void http_destroy(struct store *s)
 {
 	struct http_store *hs = http_store_of(s);
 
-	http_auth_close(hs);
+	if (!http_auth_close(hs))
+		return;
 	endpoint_set_release(&hs->endpoints);
 	if (hs->source.config)
 		hs->dialect->release(hs->source.config);

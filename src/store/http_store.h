@@ -170,7 +170,8 @@ bool http_moved_forget(struct http_op *h);
 
 /* Reads the first credentials; blocks. Returns 0 or -errno with a sentence. */
 int http_auth_open(struct http_store *hs, struct buf *error);
-void http_auth_close(struct http_store *hs);
+/* False when a reading hangs: all of hs must then stay as it is for it. */
+bool http_auth_close(struct http_store *hs);
 /* Takes what the next attempt signs with. Returns 1 when h has credentials and region, 0 when
  * it waits for fresh ones, h being on its timer. */
 int http_auth_take(struct http_op *h);

@@ -156,6 +156,18 @@ def test_f1_a_file_that_cannot_be_read_holds_nobody(proxy, keys, here):
     assert here.path("other").read_bytes() == b"other"
 
 
+def test_f1_a_file_that_cannot_be_read_holds_no_unmount(proxy, keys, here):
+    pipe = keys.path.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    pipe.rename(keys.path)
+    proxy.set(signed=OLD, **EXPIRED)
+    with pytest.raises(OSError):
+        here.path("other").read_bytes()
+    start = time.monotonic()
+    here.unmount()
+    assert time.monotonic() - start < 10
+
+
 def test_f2_keys_that_the_server_no_longer_knows(bucket, keys):
     """Rotation for real: the server deletes the old pair."""
     key = "AKIAGONEKEY000000003"

@@ -456,6 +456,25 @@ START_TEST(credentials_that_cannot_be_read_hold_nobody)
 }
 END_TEST
 
+/* Nor does it hold the end of a mount. */
+START_TEST(credentials_that_cannot_be_read_hold_no_end)
+{
+	static const struct http_step steps[] = {
+		{"HTTP/1.1 400 Bad\r\nContent-Length: 7\r\n\r\nexpired"}};
+	uint64_t start;
+	sem_t hang;
+
+	sem_init(&hang, 0, 0);
+	setup(&toy_dialect, "", 300, 1000);
+	toy_config->hang = &hang;
+	http_server_script(server, steps, 1);
+	ck_assert_int_eq(list(NULL), -ETIMEDOUT);
+	start = clock_monotonic(&clock_system);
+	teardown();
+	ck_assert_uint_lt(clock_monotonic(&clock_system) - start, 5 * NS_PER_SECOND);
+}
+END_TEST
+
 START_TEST(the_region_is_learnt_once)
 {
 	static const struct http_step steps[] = {
@@ -547,6 +566,7 @@ int main(void)
 	tcase_add_test(tc, expired_credentials_are_not_used);
 	tcase_add_test(tc, changed_credentials_are_read);
 	tcase_add_test(tc, credentials_that_cannot_be_read_hold_nobody);
+	tcase_add_test(tc, credentials_that_cannot_be_read_hold_no_end);
 	tcase_add_test(tc, the_region_is_learnt_once);
 	tcase_add_test(tc, wrong_regions_end);
 	tcase_add_test(tc, asking_otherwise_ends);

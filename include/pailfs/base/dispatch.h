@@ -6,6 +6,7 @@
 #ifndef PAILFS_BASE_DISPATCH_H
 #define PAILFS_BASE_DISPATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "pailfs/base/list.h"
 
@@ -22,6 +23,9 @@ struct dispatch;
 int dispatch_create(const char *name, struct dispatch **out);
 /* Runs what was posted, then ends the thread. Nothing may be posted any more. */
 void dispatch_destroy(struct dispatch *d);
+/* The same, for tasks that may hang. False when they have not ended in so much time: the thread
+ * goes on until the process ends, and what its tasks use must stay for it. */
+bool dispatch_destroy_within(struct dispatch *d, uint64_t ns);
 /* From any thread. The task belongs to the dispatch until it runs. */
 void dispatch_post(struct dispatch *d, struct dispatch_task *task);
 /* The same, to run when so much time has passed, or at the end. */
