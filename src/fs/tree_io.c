@@ -40,22 +40,23 @@ static struct tree_handle *handle_of(fuse_req_t req, struct fuse_file_info *fi)
 	return h;
 }
 
-static void drop_handle(fuse_req_t req, fuse_ino_t ino, uint64_t id)
+/* Also after a reply that has failed, with which the request is gone. */
+static void drop_handle(struct fs *fs, fuse_ino_t ino, uint64_t id)
 {
-	struct tree_handle *h = handle_remove(tree_of(req), id);
+	struct tree_handle *h = handle_remove(fs->state, id);
 
 	if (!h)
 		return;
-	stats_add(fs_of(req)->c.stats, STAT_OPEN_FILES, -1);
-	inode_closing(tree_of(req), ino, h);
+	stats_add(fs->c.stats, STAT_OPEN_FILES, -1);
+	inode_closing(fs->state, ino, h);
 	tree_close(h);
 }
 
-static void keep_handle(fuse_req_t req, fuse_ino_t ino, struct tree_handle *h, struct fuse_file_info *fi)
+static void keep_handle(struct fs *fs, fuse_ino_t ino, struct tree_handle *h, struct fuse_file_info *fi)
 {
-	stats_inc(fs_of(req)->c.stats, STAT_OPEN_FILES);
-	inode_opened(tree_of(req), ino, h);
-	fi->fh = handle_add(tree_of(req), h);
+	stats_inc(fs->c.stats, STAT_OPEN_FILES);
+	inode_opened(fs->state, ino, h);
+	fi->fh = handle_add(fs->state, h);
 }
 
 /* ---- opening ---- */
@@ -93,7 +94,8 @@ static bool cannot_cache(const struct tree_state *t, const struct tree_handle *h
 
 static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct tree_state *t = tree_of(req);
+	struct fs *fs = fs_of(req);
+	struct tree_state *t = fs->state;
 	scoped_object n = inode_object(t, ino);
 	struct tree_handle *h;
 	struct stat st;
@@ -113,16 +115,17 @@ static void open_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	/* Attributes alone (the negative offset): that takes no page's lock, so a thread that
 	 * serves requests may do it. */
 	if (!fi->keep_cache)
-		fuse_lowlevel_notify_inval_inode(fs_of(req)->session, ino, -1, 0);
-	keep_handle(req, ino, h, fi);
+		fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
+	keep_handle(fs, ino, h, fi);
 	if (fuse_reply_open(req, fi))
-		drop_handle(req, ino, fi->fh);
+		drop_handle(fs, ino, fi->fh);
 }
 
 static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                       struct fuse_file_info *fi)
 {
-	struct tree_state *t = tree_of(req);
+	struct fs *fs = fs_of(req);
+	struct tree_state *t = fs->state;
 	scoped_object dir = inode_object(t, parent);
 	struct fuse_entry_param e;
 	struct tree_handle *h;
@@ -138,9 +141,9 @@ static void create_op(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 	}
 	inode_entry(inode_remember(t, tree_object_ref(h->object), &st, parent, name), &st, &e);
 	fi->direct_io = cannot_cache(t, h);
-	keep_handle(req, e.ino, h, fi);
+	keep_handle(fs, e.ino, h, fi);
 	if (fuse_reply_create(req, &e, fi)) {
-		drop_handle(req, e.ino, fi->fh);
+		drop_handle(fs, e.ino, fi->fh);
 		inode_forget(t, e.ino, 1);
 	}
 }
@@ -162,7 +165,7 @@ static void flush_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void release_op(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	drop_handle(req, ino, fi->fh);
+	drop_handle(fs_of(req), ino, fi->fh);
 	fuse_reply_err(req, 0);
 }
 

@@ -5,12 +5,14 @@ import mmap
 import os
 import random
 import stat
+import threading
+import time
 
 import pytest
 
 from lib_local import KINDS, in_children
 from lib_mount import start_fails
-from lib_proc import expect_error
+from lib_proc import expect_error, run
 
 MIB = 1 << 20
 OLD = bytes(range(250)) * 40  # 10,000 bytes
@@ -264,3 +266,43 @@ def test_w1_to_w11_random_operations_that_fail_now_and_then(chaos):
 def test_what_no_local_store_can_do_is_refused(tmp_path, fault):
     line = start_fails(f"file://{tmp_path}", f"chaos={fault}", status=1)
     assert fault in line and "space=64k" in line
+
+
+# What a program does while the connection is cut, which comes to the store as two operations: a
+# question for the name, and this.
+CUT = {
+    "open": lambda root: os.open(root / "v", os.O_RDWR),
+    "create": lambda root: os.open(root / "new", os.O_CREAT | os.O_RDWR),
+    "opendir": lambda root: os.open(root / "d", os.O_RDONLY | os.O_DIRECTORY),
+    "mkdir": lambda root: os.mkdir(root / "new"),
+    "lookup": lambda root: os.stat(root / "d" / "none"),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root cuts a mount's connection")
+@pytest.mark.parametrize("operation", CUT)
+def test_f6_a_connection_that_is_cut_is_an_end_like_others(mount, tmp_path, operation):
+    """Also for a request that is answered after that, as with umount -f."""
+    (tmp_path / "v").touch()
+    (tmp_path / "d").mkdir()
+    # Memory that was given back is filled, so that who goes on with it is found out.
+    here = mount(f"file://{tmp_path}", "chaos=delay=600ms", env={"MALLOC_PERTURB_": "85"})
+    failures = []
+
+    def act():
+        try:
+            os.close(CUT[operation](here.directory) or os.open("/dev/null", os.O_RDONLY))
+        except OSError as failure:
+            failures.append(failure.errno)
+
+    thread = threading.Thread(target=act)
+    os.stat(here.directory)  # so that this is not asked before the name
+    thread.start()
+    time.sleep(0.9)
+    run(["umount", "-f", "-l", here.directory])
+    thread.join(20)
+    assert failures == [errno.ECONNABORTED]
+    try:
+        assert here.process.wait(20) == 0, here.log
+    finally:
+        here.kill()
