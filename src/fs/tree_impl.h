@@ -28,6 +28,13 @@ struct inode_version {
 	struct timespec mtime, ctime;
 };
 
+/* A name that the kernel knows a file by. */
+struct inode_name {
+	struct inode_name *next;
+	uint64_t parent;
+	char name[];
+};
+
 /* An inode that the kernel refers to. */
 struct inode {
 	struct inode_key key;
@@ -35,8 +42,7 @@ struct inode {
 	bool directory;
 	uint64_t lookups;           /* tree_state.lock; how often the kernel was told of it */
 	struct tree_object *object; /* ours until the last lookup is forgotten */
-	uint64_t parent;            /* tree_state.lock; where the kernel met it last, and … */
-	char *name;                 /* tree_state.lock; … under which name; NULL for the root */
+	struct inode_name *names;   /* tree_state.lock; the last met first; of a directory none */
 	unsigned handles;           /* tree_state.lock; open ones, and … */
 	unsigned writers;           /* tree_state.lock; … those that can write */
 	struct tree_handle *handle; /* tree_state.lock; the last of them, not counted; or NULL */
@@ -86,6 +92,9 @@ static inline void scoped_object_put_(struct tree_object **o)
  * reference; the object may turn out to be known already. */
 uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
                              uint64_t parent, const char *name);
+/* The kernel knows what has these attributes under another name. */
+void inode_renamed(struct tree_state *t, const struct stat *st, uint64_t parent, const char *name,
+                   uint64_t new_parent, const char *new_name);
 /* Whether as many are held as the store wants: what need not be looked up should not be. */
 bool inode_crowded(struct tree_state *t);
 /* Takes note of a handle that was opened, or that is about to be closed. */

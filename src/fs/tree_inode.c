@@ -6,7 +6,7 @@
  *
  * That costs the store a descriptor an inode, and the kernel remembers as many as its memory
  * allows. When there are more than the store wants, the kernel is told to drop the names of
- * files that were not looked up for longest, and then forgets them; from the dispatch
+ * files that were not looked up for longest, all of each, and then forgets them; from the dispatch
  * thread, because it waits for requests in those directories to end. Directories are
  * spared (somebody may have mounted something on one) and open files (a running program's
  * path would read as deleted). Each such notice waits for the requests to the directory that
@@ -44,10 +44,63 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+/* ---- names ---- */
+
+/* More names than this of one file are not kept: what the kernel knows by others stays with it, but
+ * so many names are one descriptor. */
+enum { NAMES_MAX = 64 };
+
+static struct inode_name *name_make(uint64_t parent, const char *name, struct inode_name *next)
+{
+	size_t size = strlen(name) + 1;
+	struct inode_name *n = xmalloc(sizeof(*n) + size);
+
+	n->next = next;
+	n->parent = parent;
+	memcpy(n->name, name, size);
+	return n;
+}
+
+static void names_free(struct inode_name *names)
+{
+	while (names) {
+		struct inode_name *next = names->next;
+
+		free(names);
+		names = next;
+	}
+}
+
+static void names_remove(struct inode_name **names, uint64_t parent, const char *name)
+{
+	for (; *names; names = &(*names)->next)
+		if ((*names)->parent == parent && !strcmp((*names)->name, name)) {
+			struct inode_name *found = *names;
+
+			*names = found->next;
+			free(found);
+			return;
+		}
+}
+
+/* The newest first, and no more than there are: others have gone. */
+static void names_add(struct inode_name **names, uint64_t parent, const char *name, nlink_t links)
+{
+	nlink_t most = MIN(links, NAMES_MAX);
+	struct inode_name **end;
+
+	names_remove(names, parent, name);
+	*names = name_make(parent, name, *names);
+	for (end = &(*names)->next; *end && most > 1; end = &(*end)->next)
+		most--;
+	names_free(*end);
+	*end = NULL;
+}
+
 static void inode_free(struct inode *n)
 {
 	tree_object_unref(n->object);
-	free(n->name);
+	names_free(n->names);
 	free(n);
 }
 
@@ -139,13 +192,8 @@ struct tree_object *inode_object(struct tree_state *t, uint64_t id)
 
 enum { TRIM_BATCH = 256 };
 
-struct victim {
-	uint64_t parent;
-	char *name;
-};
-
-/* Chooses up to `max` of the oldest names that may go. */
-static int choose(struct tree_state *t, struct victim *victims, int max)
+/* Chooses up to `max` of the oldest inodes that may go, and copies their names. */
+static int choose(struct tree_state *t, int max, struct inode_name **names)
 {
 	struct inode *n;
 	unsigned left;
@@ -159,9 +207,11 @@ static int choose(struct tree_state *t, struct victim *victims, int max)
 		/* To the end, chosen or not: the next round shall not meet it again. */
 		list_remove(&n->age);
 		list_append(&t->oldest, &n->age);
-		if (!n->name || n->directory || n->handles)
+		if (!n->names || n->handles)
 			continue;
-		victims[count++] = (struct victim){n->parent, xstrdup(n->name)};
+		for (const struct inode_name *name = n->names; name; name = name->next)
+			*names = name_make(name->parent, name->name, *names);
+		count++;
 	}
 	return count;
 }
@@ -169,7 +219,6 @@ static int choose(struct tree_state *t, struct victim *victims, int max)
 static void trim(struct dispatch_task *task)
 {
 	struct tree_state *t = container_of(task, struct tree_state, trim_task);
-	struct victim victims[TRIM_BATCH];
 	long surplus;
 	int count;
 
@@ -177,26 +226,18 @@ static void trim(struct dispatch_task *task)
 	surplus = (long)HASH_COUNT(t->by_key) - (long)(t->tree->max_objects / 4 * 3);
 	pthread_mutex_unlock(&t->lock);
 	for (; surplus > 0; surplus -= count) {
-		count = choose(t, victims, (int)MIN(surplus, TRIM_BATCH));
-		for (int i = 0; i < count; i++) {
-			fuse_lowlevel_notify_inval_entry(t->fs->session, victims[i].parent, victims[i].name,
-			                                 strlen(victims[i].name));
-			free(victims[i].name);
-		}
+		struct inode_name *names = NULL;
+
+		count = choose(t, (int)MIN(surplus, TRIM_BATCH), &names);
+		for (const struct inode_name *n = names; n; n = n->next)
+			fuse_lowlevel_notify_inval_entry(t->fs->session, n->parent, n->name,
+			                                 strlen(n->name));
+		names_free(names);
 		if (!count)
 			break;
 	}
 	scoped_lock(&t->lock);
 	t->trimming = false;
-}
-
-static void set_name(struct inode *n, uint64_t parent, const char *name)
-{
-	n->parent = parent;
-	if (!name || (n->name && !strcmp(n->name, name)))
-		return;
-	free(n->name);
-	n->name = xstrdup(name);
 }
 
 uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struct stat *st,
@@ -225,7 +266,8 @@ uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struc
 		t->trimming = t->trimming || too_many;
 	}
 	list_append(&t->oldest, &n->age);
-	set_name(n, parent, name);
+	if (name && !n->directory)
+		names_add(&n->names, parent, name, st->st_nlink);
 	n->lookups++;
 	n->told = version_of(st);
 	id = n->id;
@@ -236,6 +278,20 @@ uint64_t inode_remember(struct tree_state *t, struct tree_object *o, const struc
 		dispatch_post(t->fs->dispatch, &t->trim_task);
 	}
 	return id;
+}
+
+void inode_renamed(struct tree_state *t, const struct stat *st, uint64_t parent, const char *name,
+                   uint64_t new_parent, const char *new_name)
+{
+	struct inode_key key = key_of(st);
+	struct inode *n;
+
+	scoped_lock(&t->lock);
+	HASH_FIND(hh, t->by_key, &key, sizeof(key), n);
+	if (!n || n->directory)
+		return;
+	names_remove(&n->names, parent, name);
+	names_add(&n->names, new_parent, new_name, st->st_nlink);
 }
 
 bool inode_crowded(struct tree_state *t)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static int caller_groups(const struct tree_caller *base, gid_t *list, int max)
@@ -255,17 +256,39 @@ void tree_rmdir_op(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, -tree_rmdir(dir, name));
 }
 
+/* What was renamed is asked for, because nothing tells which file the kernel moves; where files
+ * cost no descriptors, their names are of no use. */
+static void note_rename(struct tree_state *t, fuse_ino_t parent, const char *name,
+                        struct tree_object *to, fuse_ino_t new_parent, const char *new_name)
+{
+	struct tree_object *o;
+	struct stat st;
+
+	if (!t->tree->max_objects || tree_lookup(to, new_name, &o, &st))
+		return;
+	inode_renamed(t, &st, parent, name, new_parent, new_name);
+	tree_object_unref(o);
+}
+
 void tree_rename_op(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                     const char *new_name, unsigned flags)
 {
+	struct tree_state *t = tree_of(req);
 	scoped_object from = object_of(req, parent);
 	scoped_object to = NULL;
+	int r;
 
 	if (!from)
 		return;
 	to = object_of(req, new_parent);
-	if (to)
-		fuse_reply_err(req, -tree_rename(from, name, to, new_name, flags));
+	if (!to)
+		return;
+	r = tree_rename(from, name, to, new_name, flags);
+	if (!r)
+		note_rename(t, parent, name, to, new_parent, new_name);
+	if (!r && (flags & RENAME_EXCHANGE))
+		note_rename(t, new_parent, new_name, from, parent, name);
+	fuse_reply_err(req, -r);
 }
 
 void tree_link_op(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)

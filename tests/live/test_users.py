@@ -1,5 +1,6 @@
 """Mounts by a user who is not root. The tests run as root so that there is another user to be;
 where the suite itself runs as a user, every live test is one of these."""
+import ctypes
 import errno
 import os
 import shutil
@@ -15,7 +16,9 @@ from lib_mount import environment, start_fails
 from lib_proc import PAILCTL, PAILFS, expect_error, mounted, run, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user too")
+RENAME_EXCHANGE = 2
 NOBODY = 65534
+libc = ctypes.CDLL(None, use_errno=True)
 AS_NOBODY = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 
 
@@ -41,9 +44,10 @@ def user():
                 work()
             in_children(1, as_nobody)
 
-        def start(self, source, *options, env=None):
+        def start(self, source, *options, env=None, prefix=()):
             words = [word for option in options for word in ("-o", option)]
-            done = run([self.program, source, self.mnt, *words], env=environment(env), **AS_NOBODY)
+            done = run([*prefix, self.program, source, self.mnt, *words], env=environment(env),
+                       **AS_NOBODY)
             assert (done.stdout, done.stderr) == ("", "")
             assert mounted(self.mnt)
 
@@ -110,6 +114,36 @@ def test_a_local_store(user, kind):
         assert (st.st_uid, stat.S_IMODE(st.st_mode), st.st_size) == (NOBODY, 0o400, 2_000_000)
     run([user.pailctl, "umount", user.mnt], **AS_NOBODY)
     assert not mounted(user.mnt)
+
+
+@pytest.mark.parametrize("how", ["links", "renames"])
+def test_files_of_many_names_and_few_descriptors(user, how):
+    """The kernel forgets a file when it drops all the names that it knows. (A daemon of root's
+    would raise its limit.)"""
+    def work():
+        for d in range(20):
+            for i in range(50):
+                if how == "links":
+                    assert (user.mnt / f"a{d}/{i}").stat().st_nlink == 2
+                    assert (user.mnt / f"b{d}/{i}").stat().st_nlink == 2
+                else:
+                    (user.mnt / f"a{d}/.new").write_text("new")
+                    os.rename(user.mnt / f"a{d}/.new", user.mnt / f"a{d}/{i}")
+                    (user.mnt / f"a{d}/.new").write_text("newer")
+                    os.rename(user.mnt / f"a{d}/.new", user.mnt / f"b{d}/{i}")
+                    if i % 2:
+                        libc.renameat2(-100, os.fsencode(user.mnt / f"a{d}/{i}"), -100,
+                                       os.fsencode(user.mnt / f"b{d}/{i}"), RENAME_EXCHANGE)
+                        assert (user.mnt / f"a{d}/{i}").read_text() == "newer"
+    for d in range(20):
+        for each in (user.home / f"a{d}", user.home / f"b{d}"):
+            each.mkdir()
+            os.chown(each, NOBODY, NOBODY)
+        for i in range(50) if how == "links" else ():
+            (user.home / f"a{d}/{i}").touch()
+            os.link(user.home / f"a{d}/{i}", user.home / f"b{d}/{i}")
+    user.start(f"file://{user.home}", prefix=["sh", "-c", 'ulimit -n 300; exec "$@"', "sh"])
+    user(work)
 
 
 def test_a_bucket(user, nulls3):
