@@ -182,6 +182,13 @@ static int direct_handle_make(struct dir_object *o, int fd, int flags, struct tr
 		direct = dir_reopen(o, O_DIRECT | sync | O_WRONLY);
 		readable = false;
 	}
+	/* Who created a file may write to it by the descriptor that this gave, and by no other if the
+	 * mode forbids it: then all of it goes through the page cache. */
+	if (direct == -EACCES && writable) {
+		direct = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		direct = direct < 0 ? -errno : direct;
+		readable = (flags & O_ACCMODE) == O_RDWR;
+	}
 	if (direct >= 0)
 		block = alignment_of(direct);
 	if (!block) {

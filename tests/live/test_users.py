@@ -116,6 +116,24 @@ def test_a_local_store(user, kind):
     assert not mounted(user.mnt)
 
 
+@pytest.mark.parametrize("kind", ["file", "direct", "mem"])
+def test_new_files_that_nobody_may_write(user, kind):
+    """Who creates a file may write to it, whatever its mode says of later opens: git's objects."""
+    def work():
+        for mode in (0o444, 0o400, 0o200, 0):
+            for access in (os.O_WRONLY, os.O_RDWR):
+                f = user.mnt / f"{mode:o}-{access}"
+                fd = os.open(f, access | os.O_CREAT | os.O_EXCL, mode)
+                assert os.write(fd, b"w" * 10_001) == 10_001
+                assert os.pwrite(fd, b"xyz", 4095) == 3
+                os.close(fd)
+                assert stat.S_IMODE(f.stat().st_mode) == mode
+                os.chmod(f, 0o600)
+                assert f.read_bytes() == b"w" * 4095 + b"xyz" + b"w" * 5903
+    user.start(f"{kind}://{user.home if kind != 'mem' else ''}")
+    user(work)
+
+
 @pytest.mark.parametrize("how", ["links", "renames"])
 def test_files_of_many_names_and_few_descriptors(user, how):
     """The kernel forgets a file when it drops all the names that it knows. (A daemon of root's
