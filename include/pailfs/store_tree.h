@@ -67,9 +67,12 @@ struct tree_caller {
 	uid_t uid;
 	gid_t gid;
 	/* The supplementary groups, asked for only when they matter. Returns how many there
-	 * are, of which the first `max` stand in `list`, or -errno. NULL: none. */
+	 * are, of which the first `max` stand in `list` (0: it may be NULL), or -errno. NULL: none. */
 	int (*groups)(const struct tree_caller *caller, gid_t *list, int max);
 };
+
+/* Whether the caller is of that group, or root. */
+bool tree_caller_in_group(const struct tree_caller *caller, gid_t gid);
 
 /* Which fields of a struct tree_change to apply. */
 enum tree_change_what {

@@ -358,8 +358,8 @@ static void ioctl_op(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg
 
 static void init(struct fs *fs, struct fuse_conn_info *conn)
 {
-	unsigned want = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_WRITE |
-	                FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+	unsigned want = FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_READDIRPLUS |
+	                FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
 	                FUSE_CAP_ASYNC_DIO | FUSE_CAP_POSIX_ACL;
 	struct tree_state *t = fs->state;
 
@@ -372,8 +372,9 @@ static void init(struct fs *fs, struct fuse_conn_info *conn)
 	conn->want |= want & conn->capable;
 	t->writeback = conn->want & FUSE_CAP_WRITEBACK_CACHE;
 	conn->max_write = (unsigned)TREE_REQUEST;
-	/* suid and sgid bits are for the kernel to clear: it knows who writes. */
-	conn->want &= ~FUSE_CAP_HANDLE_KILLPRIV;
+	/* suid and sgid bits are for the kernel to clear: it knows who writes. It also must when a file
+	 * is truncated as it is opened, which it does by itself as long as that is not OPEN's part. */
+	conn->want &= ~(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_ATOMIC_O_TRUNC);
 	/* Pages that move to the mount's cache are gone from the backing's. */
 	conn->want &= ~FUSE_CAP_SPLICE_MOVE;
 }

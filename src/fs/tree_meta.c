@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int caller_groups(const struct tree_caller *base, gid_t *list, int max)
 {
@@ -320,13 +321,34 @@ static void reply_bytes(fuse_req_t req, ssize_t r, const char *bytes, size_t siz
 		fuse_reply_buf(req, bytes, (size_t)r);
 }
 
+/* An ACL sets the mode's bits, and whoever is not of the file's group leaves it no sgid bit. The
+ * backing looks at this process, which may do anything. */
+static int drop_sgid(fuse_req_t req, struct tree_object *o)
+{
+	struct tree_change change = {.what = TREE_SET_MODE};
+	struct caller c;
+	struct stat st;
+	int r = tree_getattr(o, &st);
+
+	caller_init(&c, req);
+	if (r || !(st.st_mode & S_ISGID) || tree_caller_in_group(&c.base, st.st_gid))
+		return r;
+	change.mode = st.st_mode & 07777 & ~(mode_t)S_ISGID;
+	return tree_setattr(o, &change, NULL, &st);
+}
+
 void tree_setxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
                       int flags)
 {
 	scoped_object n = object_of(req, ino);
+	int r;
 
-	if (n)
-		fuse_reply_err(req, -tree_setxattr(n, name, value, size, flags));
+	if (!n)
+		return;
+	r = tree_setxattr(n, name, value, size, flags);
+	if (!r && !strcmp(name, "system.posix_acl_access"))
+		r = drop_sgid(req, n);
+	fuse_reply_err(req, -r);
 }
 
 void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
@@ -344,15 +366,37 @@ void tree_getxattr_op(fuse_req_t req, fuse_ino_t ino, const char *name, size_t s
 	tree_close(h);
 }
 
+/* Takes the attributes from a list that are for root alone; returns what is left. */
+static ssize_t hide_trusted(char *list, ssize_t length)
+{
+	static const char trusted[] = "trusted.";
+	ssize_t left = 0;
+
+	for (ssize_t i = 0, size; i < length; i += size) {
+		size = (ssize_t)strlen(list + i) + 1;
+		if (!strncmp(list + i, trusted, sizeof(trusted) - 1))
+			continue;
+		memmove(list + left, list + i, (size_t)size);
+		left += size;
+	}
+	return left;
+}
+
 void tree_listxattr_op(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	scoped_object n = object_of(req, ino);
+	ssize_t length;
 	char *list;
 
 	if (!n)
 		return;
-	list = size ? xmalloc(size) : NULL;
-	reply_bytes(req, tree_listxattr(n, list, size), list, size);
+	list = xmalloc(XATTR_LIST_MAX);
+	length = tree_listxattr(n, list, XATTR_LIST_MAX);
+	if (length > 0 && fuse_req_ctx(req)->uid)
+		length = hide_trusted(list, length);
+	if (size && length > (ssize_t)size)
+		length = -ERANGE;
+	reply_bytes(req, length, list, size);
 	free(list);
 }
 

@@ -84,20 +84,6 @@ int mem_lookup(struct tree_object *base, const char *name, struct tree_object **
 	return 0;
 }
 
-static bool in_group(const struct tree_caller *caller, gid_t gid)
-{
-	gid_t groups[256];
-	int n;
-
-	if (!caller->uid || caller->gid == gid)
-		return true;
-	n = caller->groups ? caller->groups(caller, groups, ARRAY_SIZE(groups)) : 0;
-	for (int i = 0; i < MIN(n, (int)ARRAY_SIZE(groups)); i++)
-		if (groups[i] == gid)
-			return true;
-	return false;
-}
-
 /* Makes an object under a free name, with the owner and group that POSIX and the parent's
  * setgid bit ask for (W16). */
 static int make_locked(struct mem_object *dir, const char *name, mode_t mode,
@@ -121,7 +107,7 @@ static int make_locked(struct mem_object *dir, const char *name, mode_t mode,
 		gid = st.st_gid;
 		if (S_ISDIR(mode))
 			mode |= S_ISGID;
-		else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !in_group(caller, gid))
+		else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !tree_caller_in_group(caller, gid))
 			mode &= ~(mode_t)S_ISGID;
 	}
 	*out = mem_object_make(mem_tree(dir), mode, caller->uid, gid);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "pailfs/base/xalloc.h"
 
@@ -70,6 +71,25 @@ void tree_object_unref(struct tree_object *o)
 	assert(before > 0);
 	if (before == 1)
 		o->tree->ops->object_free(o);
+}
+
+/* ---- callers ---- */
+
+bool tree_caller_in_group(const struct tree_caller *caller, gid_t gid)
+{
+	bool found = !caller->uid || caller->gid == gid;
+	int count, got;
+	gid_t *list;
+
+	if (found || !caller->groups)
+		return found;
+	count = MAX(caller->groups(caller, NULL, 0), 0);
+	list = xmalloc((size_t)count * sizeof(*list) + 1);
+	got = caller->groups(caller, list, count);
+	for (int i = 0; i < MIN(got, count) && !found; i++)
+		found = list[i] == gid;
+	free(list);
+	return found;
 }
 
 /* ---- names ---- */

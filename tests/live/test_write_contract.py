@@ -18,6 +18,7 @@ import pytest
 from lib_local import Local, in_children
 from lib_proc import run
 
+OTHER = 4321
 libc = ctypes.CDLL(None, use_errno=True)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="acts as other users")
 
@@ -35,6 +36,16 @@ def local(shared, request):
 def written_by(pid):
     """Bytes that the process made dirty or sent to a device, as the kernel counts them."""
     return int(re.search(r"^write_bytes: (\d+)", Path(f"/proc/{pid}/io").read_text(), re.M).group(1))
+
+
+def as_another(work, groups=()):
+    """Runs work() as a user of no rights."""
+    def in_child(_):
+        os.setgroups(groups)
+        os.setgid(OTHER)
+        os.setuid(OTHER)
+        work()
+    in_children(1, in_child)
 
 
 def pwrite(path, data, offset):
@@ -374,6 +385,38 @@ def test_w14_small_adjacent_writes_equal_a_large_one(local):
 
 
 @needs_root
+def test_w10_who_changes_a_program_takes_its_suid_bits(local, tmp_path):
+    """As on the bare directory, also where nothing but O_TRUNC changes it."""
+    changes = {
+        "truncating": lambda path: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC)),
+        "creating": lambda path: os.close(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CREAT)),
+        "truncate": lambda path: os.truncate(path, 1),
+        "write": lambda path: pwrite(path, b"x", 0),
+        "allocate": lambda path: allocate(path, 100_000),
+    }
+    local.dir.chmod(0o755)
+    (tmp_path / "bare").mkdir()
+    for parent in (tmp_path, *tmp_path.parents[:-2]):
+        parent.chmod(0o755)
+    for place in (tmp_path / "bare", local.dir):
+        for how, change in changes.items():
+            path = place / how
+            path.write_bytes(b"program")
+            path.chmod(0o6777)
+            as_another(lambda: change(path))
+            assert stat.S_IMODE(path.stat().st_mode) == 0o777, (place, how)
+            path.chmod(0o6777)
+            change(path)  # root's may stay
+            assert stat.S_IMODE(path.stat().st_mode) == 0o6777, (place, how)
+
+
+def allocate(path, length):
+    fd = os.open(path, os.O_WRONLY)
+    os.posix_fallocate(fd, 0, length)
+    os.close(fd)
+
+
+@needs_root
 def test_w16_creations_belong_to_the_caller(local):
     os.chmod(local.dir, 0o777)
     script = ("touch f; mkdir d; ln -s t s; mkfifo p; echo x > g; install -m 4755 /bin/true suid;"
@@ -485,6 +528,25 @@ def test_extended_attributes(local):
     assert caught.value.errno == errno.ENODATA
 
 
+def expect_names(fd):
+    names = os.listxattr(fd)
+    assert "user.a" in names and "trusted.secret" not in names
+    assert libc.flistxattr(fd, None, 0) == sum(len(name) + 1 for name in names)
+
+
+@needs_root
+def test_extended_attributes_for_root_alone(local, tmp_path):
+    """As on the bare directory, others do not hear of them."""
+    for place in (tmp_path, local.dir):
+        path = place / "value"
+        path.write_bytes(b"")
+        os.setxattr(path, "trusted.secret", b"1")
+        os.setxattr(path, "user.a", b"2")
+        assert {"trusted.secret", "user.a"} <= set(os.listxattr(path))
+        with open(path, "rb") as f:
+            as_another(lambda: expect_names(f.fileno()))
+
+
 @needs_root
 def test_an_acl_is_enforced(local):
     """With one, the mode's group bits are its mask and do not speak for the group."""
@@ -509,6 +571,26 @@ def test_an_acl_is_enforced(local):
     assert may("echo >>value", 1000, 1000)
     assert may("cat value", 1001, 500) and not may("echo >>value", 1001, 500)
     assert not may("cat value", 1002, 1002)
+
+
+@needs_root
+def test_an_acl_leaves_no_sgid_bit_of_another_group(local, tmp_path):
+    """Its owner may give a file an ACL; who is of the file's group keeps the bit, as on the bare
+    directory."""
+    acl = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, 7, who) for tag, who in ((1, -1 & 0xffffffff), (2, 5), (4, -1 & 0xffffffff),
+                                                          (16, -1 & 0xffffffff), (32, -1 & 0xffffffff)))
+    if local.kind == "mem":
+        pytest.skip("has no ACLs")
+    for place in (tmp_path, local.dir):
+        for groups, kept in (([], 0), ([77], 0o2000), ([*range(1000, 1100), 77], 0o2000)):
+            path = place / f"of-{len(groups)}"
+            path.touch()
+            os.chown(path, OTHER, 77)
+            path.chmod(0o2777)
+            with open(path, "rb") as f:
+                as_another(lambda: os.setxattr(f.fileno(), "system.posix_acl_access", acl), groups)
+            assert stat.S_IMODE(path.stat().st_mode) == kept | 0o777, (place, groups)
 
 
 def test_renames_with_flags(local):
