@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""named_tests.py SOURCE_ROOT - every test that docs/semantics.md names exists.
+"""named_tests.py SOURCE_ROOT - every property of docs/semantics.md names tests, and they exist.
 
-A line that begins with "> " names tests: "test_file.py::test_name", "::test_other" (of the
+A property begins with "**R1. ", and its tests stand before the next one. A line that begins with "> " names tests: "test_file.py::test_name", "::test_other" (of the
 same file), "test_file.c: name, name"; a "*" at the end of a name stands for the rest of it.
 """
 import re
@@ -37,5 +37,10 @@ for block in re.findall(r"(?:^> .*\n)+", text, re.M):
             look_up(file, name.rstrip(":"), star)
         elif file and file.endswith(".c") and re.fullmatch(r"\w+", word) and word != "tests":
             look_up(file, word, star)
+parts = re.split(r"^\*\*([A-Z]\d+)\. ", text, flags=re.M)
+bad += [f"{name} names no test" for name, body in zip(parts[1::2], parts[2::2])
+        if not re.search(r"^> ", body, re.M)]
+if len(parts) < 3:
+    bad.append("found no property")
 print("\n".join(bad))
 sys.exit(bool(bad))
