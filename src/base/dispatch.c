@@ -14,6 +14,7 @@ struct dispatch {
 	struct list tasks; /* lock */
 	struct list later; /* lock; the next first */
 	bool ending;       /* lock */
+	bool ended;        /* lock; the thread runs no task any more */
 };
 
 /* Under the lock. The next task, NULL: the end. */
@@ -51,6 +52,9 @@ static void *dispatch_main(void *arg)
 	for (;;) {
 		pthread_mutex_lock(&d->lock);
 		task = take_task(d);
+		d->ended = !task;
+		if (d->ended)
+			pthread_cond_broadcast(&d->posted);
 		pthread_mutex_unlock(&d->lock);
 		if (!task)
 			return NULL;
@@ -91,7 +95,7 @@ static void dispatch_end(struct dispatch *d)
 {
 	scoped_lock(&d->lock);
 	d->ending = true;
-	pthread_cond_signal(&d->posted);
+	pthread_cond_broadcast(&d->posted);
 }
 
 void dispatch_destroy(struct dispatch *d)
@@ -106,12 +110,17 @@ void dispatch_destroy(struct dispatch *d)
 bool dispatch_destroy_within(struct dispatch *d, uint64_t ns)
 {
 	struct timespec end = timespec_from_ns((int64_t)(clock_monotonic(&clock_system) + ns));
+	bool ended;
 
 	dispatch_end(d);
-	if (pthread_clockjoin_np(d->thread, NULL, CLOCK_MONOTONIC, &end))
-		return false;
-	dispatch_free(d);
-	return true;
+	pthread_mutex_lock(&d->lock);
+	while (!d->ended && !pthread_cond_timedwait(&d->posted, &d->lock, &end))
+		;
+	ended = d->ended;
+	pthread_mutex_unlock(&d->lock);
+	if (ended)
+		dispatch_destroy(d);
+	return ended;
 }
 
 void dispatch_post(struct dispatch *d, struct dispatch_task *task)
