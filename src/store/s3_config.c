@@ -227,7 +227,8 @@ void s3_add_bucket_url(const struct s3_config *c, const char *endpoint, struct b
 }
 
 /* Credentials go to our endpoints, to the bucket's name below them and, when the endpoint is
- * AWS's, to all of AWS's S3 hosts; and never over plain HTTP when the endpoint is HTTPS. */
+ * AWS's, to all of AWS's S3 hosts; and never over plain HTTP when the endpoint is HTTPS. What is
+ * at http:// often does nothing but lead to https://, where they are safer. */
 bool s3_trusts(const void *config, const char *url)
 {
 	const struct s3_config *c = config;
@@ -243,13 +244,13 @@ bool s3_trusts(const void *config, const char *url)
 
 		if (url_split(c->endpoints[i], &ours))
 			continue;
-		if (url_same_origin(&ours, &target))
+		if (url_same_origin(&ours, &target) || url_is_upgrade(&ours, &target))
 			return true;
 		if (target.host.n > bucket && !strncasecmp(target.host.s, c->bucket, bucket - 1) &&
 		    target.host.s[bucket - 1] == '.') {
 			inner.host.s += bucket;
 			inner.host.n -= bucket;
-			if (url_same_origin(&ours, &inner))
+			if (url_same_origin(&ours, &inner) || url_is_upgrade(&ours, &inner))
 				return true;
 		}
 		if (ours.secure && target.secure && is_provider_host(ours.host.s, ours.host.n) &&

@@ -79,10 +79,20 @@ int url_split(const char *s, struct url *out)
 	return 0;
 }
 
+static bool same_host(const struct url *a, const struct url *b)
+{
+	return a->host.n == b->host.n && !strncasecmp(a->host.s, b->host.s, a->host.n);
+}
+
+bool url_is_upgrade(const struct url *from, const struct url *to)
+{
+	return same_host(from, to) && !from->secure && port_number(from) == 80 && to->secure &&
+	       port_number(to) == 443;
+}
+
 bool url_same_origin(const struct url *a, const struct url *b)
 {
-	return a->secure == b->secure && port_number(a) == port_number(b) && a->host.n == b->host.n &&
-	       !strncasecmp(a->host.s, b->host.s, a->host.n);
+	return a->secure == b->secure && port_number(a) == port_number(b) && same_host(a, b);
 }
 
 void url_add_origin(struct buf *out, const struct url *u)

@@ -28,6 +28,8 @@ struct url {
 int url_split(const char *s, struct url *out);
 /* Same scheme, host and port (defaults filled in). */
 bool url_same_origin(const struct url *a, const struct url *b);
+/* The same host by https instead of http, each on its usual port. */
+bool url_is_upgrade(const struct url *from, const struct url *to);
 /* Adds "scheme://host[:port]": what may stand in logs. */
 void url_add_origin(struct buf *out, const struct url *u);
 /* Adds what `reference` (absolute or relative, as in a Location; blanks stand for %20, around it
