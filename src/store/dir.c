@@ -125,11 +125,12 @@ static int dir_create(struct tree_object *dir, const char *name, int flags, mode
                       const struct tree_caller *caller, struct tree_handle **handle, struct stat *st)
 {
 	struct dir_tree *t = dir_tree(dir);
+	bool truncate = flags & O_TRUNC;
 	struct dir_identity id;
 	struct dir_object *o;
 	int fd, r;
 
-	flags &= O_ACCMODE | O_EXCL | O_TRUNC | O_SYNC | O_DSYNC;
+	flags &= O_ACCMODE | O_EXCL | O_SYNC | O_DSYNC;
 	r = dir_identity_enter(t, caller, S_IFREG | mode, &id);
 	if (r)
 		return r;
@@ -145,12 +146,17 @@ static int dir_create(struct tree_object *dir, const char *name, int flags, mode
 		close(fd);
 		return r;
 	}
-	if (S_ISREG(o->type)) {
-		r = t->handle_make(o, fd, flags, handle);
-	} else {
-		close(fd);
+	if (!S_ISREG(o->type))
 		r = S_ISDIR(o->type) ? -EISDIR : -ENXIO;
-	}
+	/* Not by openat(), which would not wait for a set_range. */
+	else if (truncate && st->st_size)
+		r = dir_truncate(o, (flags & O_ACCMODE) == O_RDONLY ? -1 : fd, 0);
+	if (!r && truncate)
+		r = stat_fd(t, fd, st);
+	if (r)
+		close(fd);
+	else
+		r = t->handle_make(o, fd, flags, handle);
 	tree_object_unref(&o->base);
 	return r;
 }

@@ -103,7 +103,19 @@ START_TEST(w6_overlapping_writes_are_whole)
 }
 END_TEST
 
-/* Two truncate to nothing and back, two write a range that fits or does not. */
+static int truncate_by_create(struct fixture *f)
+{
+	struct tree_handle *h;
+	struct stat st;
+	int r = tree_create(f->root, "v", O_RDWR | O_TRUNC, 0644, NULL, &h, &st);
+
+	if (!r)
+		tree_close(h);
+	return r;
+}
+
+/* Two truncate to nothing, one of them by opening anew, and back; two write a range that fits or
+ * does not. */
 static void *shrink_and_set(void *arg)
 {
 	struct worker *w = arg;
@@ -113,9 +125,14 @@ static void *shrink_and_set(void *arg)
 
 	for (int i = 0; i < 200; i++) {
 		struct tree_change change = {.what = TREE_SET_SIZE, .size = i % 2 ? 10000 : 0};
-		int r = w->index % 2 ? tree_setattr(h->object, &change, h, &st)
-		                     : tree_set_range(h, 5000, data, sizeof(data));
+		int r;
 
+		if (w->index == 3 && !change.size)
+			r = truncate_by_create(w->f);
+		else if (w->index % 2)
+			r = tree_setattr(h->object, &change, h, &st);
+		else
+			r = tree_set_range(h, 5000, data, sizeof(data));
 		if (r && (w->index % 2 || r != -EINVAL))
 			abort();
 		if (tree_getattr(h->object, &st) || (st.st_size != 0 && st.st_size != 10000))
