@@ -12,8 +12,9 @@
 
 void mem_resize(struct mem_object *o, uint64_t size)
 {
-	if (size < o->size)
-		pages_punch(&o->pages, (struct range){size, (o->size + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES});
+	/* To the end of all offsets: pages may have been allocated beyond the size. */
+	if (size <= o->size)
+		pages_punch(&o->pages, (struct range){size, (uint64_t)INT64_MAX + 1});
 	o->size = size;
 	o->mtime = o->ctime = mem_now();
 }
@@ -135,8 +136,6 @@ static int mem_fallocate(struct tree_handle *h, int mode, off_t offset, off_t le
 	pthread_rwlock_wrlock(&o->lock);
 	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		pages_punch(&o->pages, r);
-	else if (range_length(r) / PAGE_BYTES > o->pages.pool->limit)
-		err = -ENOSPC;
 	else
 		err = pages_fill(&o->pages, r);
 	if (!err && !(mode & FALLOC_FL_KEEP_SIZE))

@@ -40,8 +40,8 @@ static void *page_get(const struct pages *p, uint64_t index)
 	return at;
 }
 
-/* The page, made of zeros if it was a hole; NULL when there is no room. */
-static void *page_make(struct pages *p, uint64_t index)
+/* Where the page of this number hangs, or will; grows the tree as far. */
+static void **slot_make(struct pages *p, uint64_t index)
 {
 	void **at = &p->root;
 
@@ -59,11 +59,22 @@ static void *page_make(struct pages *p, uint64_t index)
 			*at = xcalloc(1, sizeof(struct node));
 		at = &((struct node *)*at)->slots[slot_of(index, h)];
 	}
-	if (!*at) {
-		*at = page_take(p->pool);
-		p->count += *at != NULL;
+	return at;
+}
+
+/* The page, made of zeros if it was a hole; NULL, and nothing has grown, when there is no room. */
+static void *page_make(struct pages *p, uint64_t index)
+{
+	void *page = page_get(p, index);
+
+	if (page)
+		return page;
+	page = page_take(p->pool);
+	if (page) {
+		*slot_make(p, index) = page;
+		p->count++;
 	}
-	return *at;
+	return page;
 }
 
 static void page_free(struct pages *p, void *page)
@@ -168,11 +179,28 @@ void pages_punch(struct pages *p, struct range r)
 		drop(p, &p->root, p->height, 0, first, last - 1);
 }
 
+/* How many of these pages are holes. */
+static uint64_t holes(const struct pages *p, uint64_t first, uint64_t last)
+{
+	uint64_t count = last - first + 1;
+
+	for (uint64_t i = first; i <= last && i < reach(p->height); i++)
+		count -= page_get(p, i) != NULL;
+	return count;
+}
+
 int pages_fill(struct pages *p, struct range r)
 {
+	uint64_t first = r.start / PAGE_BYTES, last;
+
 	if (range_empty(r))
 		return 0;
-	for (uint64_t i = r.start / PAGE_BYTES; i <= (r.end - 1) / PAGE_BYTES; i++)
+	last = (r.end - 1) / PAGE_BYTES;
+	/* What cannot be shall not take all that is free before it is found out. */
+	if (last - first >= p->pool->limit ||
+	    holes(p, first, last) > p->pool->limit - page_pool_used(p->pool))
+		return -ENOSPC;
+	for (uint64_t i = first; i <= last; i++)
 		if (!page_make(p, i))
 			return -ENOSPC;
 	return 0;

@@ -26,7 +26,8 @@ void pages_read(const struct pages *p, void *buffer, size_t n, uint64_t offset);
 size_t pages_write(struct pages *p, const void *data, size_t n, uint64_t offset);
 /* Makes the range read as zeros; whole pages of it become holes. */
 void pages_punch(struct pages *p, struct range r);
-/* Makes pages where there are holes. Returns 0 or -ENOSPC, with some of them made. */
+/* Makes pages where there are holes: all, or none and -ENOSPC. Where others take what is free
+ * meanwhile, it may be some. */
 int pages_fill(struct pages *p, struct range r);
 /* The first byte at or after offset that lies in a page (data) or in none (hole);
  * UINT64_MAX: no data follows. */
