@@ -309,6 +309,10 @@ static void lseek_op(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, s
 	tree_close(h);
 }
 
+/* A program asks for all of a file at once, and gets as much as it needs by asking again. A thread
+ * that copied all would serve nobody else for seconds. */
+#define COPY_MOST ((size_t)16 << 20)
+
 static void copy_file_range_op(fuse_req_t req, fuse_ino_t ino_in, off_t offset_in,
                                struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t offset_out,
                                struct fuse_file_info *fi_out, size_t length, int flags)
@@ -320,7 +324,7 @@ static void copy_file_range_op(fuse_req_t req, fuse_ino_t ino_in, off_t offset_i
 		return;
 	out = handle_of(req, fi_out);
 	if (out) {
-		n = tree_copy_range(in, offset_in, out, offset_out, length);
+		n = tree_copy_range(in, offset_in, out, offset_out, MIN(length, COPY_MOST));
 		if (n < 0)
 			fuse_reply_err(req, (int)-n);
 		else

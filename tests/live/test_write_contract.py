@@ -511,6 +511,20 @@ def test_copy_file_range(local):
     assert (local.dir / "b").read_bytes() == data
 
 
+def test_a_long_copy_comes_in_pieces(local):
+    """One request that copied all of a large file would keep others waiting; cp(1) asks again."""
+    size = 50_000_001
+    with open(local.dir / "a", "wb") as a:
+        a.truncate(size)
+        a.seek(20_000_000)
+        a.write(b"in the middle")
+    with open(local.dir / "a", "rb") as a, open(local.dir / "b", "wb") as b:
+        copied = os.copy_file_range(a.fileno(), b.fileno(), 1 << 40)
+        assert 1 << 20 <= copied <= 16 << 20
+    subprocess.run(["cp", "--sparse=never", local.dir / "a", local.dir / "b"], check=True)
+    subprocess.run(["cmp", local.dir / "a", local.dir / "b"], check=True)
+
+
 def test_extended_attributes(local):
     path = local.dir / "value"
     path.write_bytes(b"")
