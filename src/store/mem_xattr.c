@@ -51,15 +51,29 @@ ssize_t mem_listxattr(struct tree_object *base, char *list, size_t size)
 	return size && used > size ? -ERANGE : (ssize_t)used;
 }
 
+/* As of other file systems: the namespaces that we have, with a name behind. ACLs and the like
+ * (system.) mean something to the kernel that we would not do. */
+static int check_attribute(const char *name)
+{
+	static const char *const spaces[] = {"user.", "trusted.", "security."};
+
+	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++) {
+		size_t n = strlen(spaces[i]);
+
+		if (!strncmp(name, spaces[i], n))
+			return name[n] ? 0 : -EINVAL;
+	}
+	return -EOPNOTSUPP;
+}
+
 int mem_setxattr(struct tree_object *base, const char *name, const void *value, size_t size, int flags)
 {
 	struct mem_object *o = mem_object(base);
 	struct mem_xattr **at;
-	int r = 0;
+	int r = check_attribute(name);
 
-	/* ACLs and the like mean something to the kernel that we would not do. */
-	if (!strncmp(name, "system.", 7))
-		return -EOPNOTSUPP;
+	if (r)
+		return r;
 	pthread_rwlock_wrlock(&o->lock);
 	at = xattr_at(o, name);
 	if (*at && (flags & XATTR_CREATE)) {

@@ -400,6 +400,8 @@ START_TEST(extended_attributes)
 	ck_assert_mem_eq(value, "1234", 4);
 	ck_assert_int_eq(tree_getxattr(h->object, h, "user.b", value, sizeof(value)), -ENODATA);
 	ck_assert_int_eq(tree_setxattr(h->object, "user.a", "", 0, 0), 0);
+	ck_assert_int_eq(tree_setxattr(h->object, "user.", "1", 1, 0), -EINVAL);
+	ck_assert_int_eq(tree_setxattr(h->object, "unheard-of.a", "1", 1, 0), -EOPNOTSUPP);
 	ck_assert_int_eq(tree_getxattr(h->object, NULL, "user.a", value, sizeof(value)), 0);
 	ck_assert_int_eq(tree_listxattr(h->object, value, 0), 7);
 	ck_assert_int_eq(tree_listxattr(h->object, value, sizeof(value)), 7);
