@@ -17,13 +17,18 @@ static void format_stats(struct fs *fs, struct buf *out)
 static void format_config(struct fs *fs, struct buf *out)
 {
 	struct buf effect = BUF_INIT;
+	const char *line;
+	size_t n;
 
 	config_format(fs->c.config, out);
 	store_describe(fs->c.store, &effect);
 	if (effect.length)
 		buf_adds(out, "\n# in effect, with the environment and the AWS files:\n");
-	for (const char *line = effect.data; *line; line += strcspn(line, "\n") + 1)
-		buf_addf(out, "# %.*s\n", (int)strcspn(line, "\n"), line);
+	for (line = effect.data; *line; line += n) {
+		n = strcspn(line, "\n") + 1; /* each is ended */
+		buf_adds(out, "# ");
+		buf_add(out, line, n);
+	}
 	buf_release(&effect);
 }
 
