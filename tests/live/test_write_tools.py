@@ -234,6 +234,6 @@ def test_pythons_own_file_tests(here):
     found = [n for n in names if subprocess.run([sys.executable, "-c", f"import test.{n}"],
                                                 stderr=subprocess.DEVNULL).returncode == 0]
     assert found, "this Python came without its tests: tests/run packages installs them"
-    done = run([sys.executable, "-m", "test", *found], cwd=here, env={**os.environ, "TMPDIR": str(here)},
+    done = run([sys.executable, "-m", "test", "-j2", *found], cwd=here, env={**os.environ, "TMPDIR": str(here)},
                timeout=250, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
