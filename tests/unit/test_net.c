@@ -802,56 +802,6 @@ START_TEST(survives_a_cancel_storm)
 }
 END_TEST
 
-/* ---- timers ---- */
-
-struct alarm {
-	struct net_timer timer;
-	struct fetch sync; /* its lock and condition */
-	uint64_t fired_ns;
-};
-
-static void alarm_fire(struct net_timer *t)
-{
-	struct alarm *a = container_of(t, struct alarm, timer);
-
-	a->fired_ns = clock_monotonic(&clock_system);
-	fetch_done(&a->sync.request);
-}
-
-START_TEST(timers_fire_when_they_should)
-{
-	enum { COUNT = 200 };
-	struct alarm *a = calloc(COUNT, sizeof(*a));
-	uint64_t begun, wanted[COUNT];
-	unsigned seed = 1;
-
-	begin(2, 2);
-	begun = clock_monotonic(&clock_system);
-	for (int i = 0; i < COUNT; i++) {
-		fetch_init(&a[i].sync, 0, "");
-		a[i].timer.fire = alarm_fire;
-		wanted[i] = rand_r(&seed) % 200 * NS_PER_MS;
-		if (i % 4 == 0)
-			wanted[i] = 1000 * NS_PER_SECOND;
-		net_timer_set(net, &a[i].timer, wanted[i]);
-	}
-	usleep(50000);
-	for (int i = 0; i < COUNT; i += 4)
-		net_timer_hurry(net, &a[i].timer);
-	for (int i = 0; i < COUNT; i++) {
-		fetch_wait(&a[i].sync);
-		if (i % 4) {
-			ck_assert_uint_ge(a[i].fired_ns, begun + wanted[i]);
-			ck_assert_uint_lt(a[i].fired_ns, begun + wanted[i] + 5 * NS_PER_SECOND);
-		} else {
-			ck_assert_uint_lt(a[i].fired_ns, begun + 5 * NS_PER_SECOND);
-		}
-	}
-	free(a);
-	end();
-}
-END_TEST
-
 START_TEST(refuses_a_bad_ca_file)
 {
 	struct net_config config = {.connections = 1, .clock = &clock_system};
@@ -903,7 +853,6 @@ int main(void)
 	tcase_add_test(tc, demand_goes_before_speculation);
 	tcase_add_test(tc, starts_again_from_done);
 	tcase_add_test(tc, survives_a_cancel_storm);
-	tcase_add_test(tc, timers_fire_when_they_should);
 	tcase_add_test(tc, refuses_a_bad_ca_file);
 	suite_add_tcase(suite, tc);
 	return unit_run(suite);
